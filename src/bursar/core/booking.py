@@ -1,0 +1,116 @@
+"""What crosses from a gateway process to the books, and what comes back.
+
+Amounts are integers in units of the row's asset; times are unix milliseconds. Lease figures are
+cumulative, so that an answer can never race with a flush: what is free is the process's own sum, not a
+remainder in a message.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+GrantState = Literal["active", "closing", "closed", "refused", "dead"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """One attempt at one request, rated. Its JSON is what gets hashed, spooled and compared on replay.
+
+    ``outcome`` is a `bursar.core.payer.Outcome`; ``quantities`` and ``price_ids`` are keyed by meter.
+    A row with ``from_mark`` is progress, not an end: the attempt's final row replaces it as a later revision.
+    """
+
+    request_id: UUID
+    attempt: int
+    revision: int
+    started_at_ms: int
+    finished_at_ms: int
+    organisation_id: UUID
+    wallet_id: UUID
+    asset: str
+    scope_class: str
+    api_key_id: UUID
+    lease_id: UUID | None
+    provider_id: UUID | None
+    credential_id: UUID | None
+    model: str
+    provider_model: str
+    endpoint: str
+    dialect: str
+    streamed: bool
+    status: int
+    outcome: str
+    error_code: str | None
+    quantities: dict[str, int]
+    price_ids: dict[str, int]
+    input_tokens: int
+    output_tokens: int
+    estimated: bool
+    flags: list[str]
+    raw_usage: str | None
+    service_tier: str | None
+    cost: int
+    sale: int
+    latency_ms: int
+    first_byte_ms: int | None
+    provider_request_id: str | None
+    end_user: str | None
+    from_mark: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """Ask for money: at least ``need``, up to ``want``, the lease never above ``cap``.
+
+    ``op`` counts a lease's operations up; asking again with the same number gets the same answer.
+    """
+
+    op: int
+    process_id: UUID
+    wallet_id: UUID
+    organisation_id: UUID
+    scope_class: str
+    need: int
+    want: int
+    cap: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Give:
+    """Hand ``amount`` back; the process has already stopped counting on it."""
+
+    op: int
+    process_id: UUID
+    lease_id: UUID
+    wallet_id: UUID
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """The lease as the books see it after an operation.
+
+    ``granted`` is everything ever granted, less what was given back; ``spendable`` is what the wallet has left
+    beside it. ``refused`` grants nothing and changes nothing; ``dead`` means the process itself was closed
+    and must stop admitting.
+    """
+
+    lease_id: UUID | None
+    op: int
+    granted: int
+    spendable: int
+    state: GrantState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlushReply:
+    """The batch is committed.
+
+    ``late``: the process was no longer alive, its rows were booked anyway and its leases are gone.
+    ``balances``: posted, less owed, less unposted sales, by wallet. ``quarantined``: requests whose rows
+    could not be booked.
+    """
+
+    late: bool
+    balances: dict[UUID, int]
+    quarantined: tuple[UUID, ...]
