@@ -18,7 +18,7 @@ class LeaseMisused(ValueError):
 
 
 def slice_size(need: int, burn_per_s: int, spendable: int, cap: int) -> int:
-    """How much to take: the least of ten seconds of spending, 5 % of spendable and the cap, or the need if more.
+    """How much to take: the least of 10 s of spending, 5 % of spendable and the cap; or the need if more.
 
     A poor wallet's 5 % is below the need, so it leases exactly the need and strands nothing.
     """
@@ -30,7 +30,8 @@ class Lease:
     """A lease as its process knows it, in units of the wallet's asset.
 
     ``granted`` is cumulative, as the books last said; ``spent`` are this process's settled sales;
-    ``outstanding`` are open request holds. What is free may go below zero by facts: a sale is never refused, only a hold is.
+    ``outstanding`` are open request holds. What is free may go below zero by facts: a sale
+    is never refused, only a hold is.
     """
 
     granted: int = 0
