@@ -91,8 +91,8 @@ class Grant:
     """The lease as the books see it after an operation.
 
     ``granted`` is everything ever granted, less what was given back; ``spendable`` is what the wallet has
-    left beside it. ``refused`` grants nothing and changes nothing; ``dead`` means the process itself was closed
-    and must stop admitting.
+    left beside it. ``refused`` grants nothing and changes nothing; ``dead`` means the process itself was
+    closed and must stop admitting.
     """
 
     lease_id: UUID | None
