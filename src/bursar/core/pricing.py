@@ -25,10 +25,10 @@ METER_FALLBACK: Final[Mapping[Meter, tuple[Meter, ...]]] = MappingProxyType(
         Meter.CACHE_READ: (Meter.IN_FRESH,),
         Meter.CACHE_READ_AUDIO: (Meter.CACHE_READ, Meter.IN_AUDIO, Meter.IN_FRESH),
         Meter.CACHE_READ_IMAGE: (Meter.CACHE_READ, Meter.IN_IMAGE, Meter.IN_FRESH),
-        Meter.CACHE_WRITE_5M: (Meter.IN_FRESH,),
-        Meter.CACHE_WRITE_30M: (Meter.CACHE_WRITE_5M, Meter.IN_FRESH),
-        Meter.CACHE_WRITE_1H: (Meter.CACHE_WRITE_5M, Meter.IN_FRESH),
-        Meter.CACHE_WRITE_12H: (Meter.CACHE_WRITE_5M, Meter.IN_FRESH),
+        Meter.CACHE_WRITE_5M: (Meter.CACHE_WRITE_UNKNOWN, Meter.IN_FRESH),
+        Meter.CACHE_WRITE_30M: (Meter.CACHE_WRITE_UNKNOWN, Meter.CACHE_WRITE_5M, Meter.IN_FRESH),
+        Meter.CACHE_WRITE_1H: (Meter.CACHE_WRITE_UNKNOWN, Meter.CACHE_WRITE_5M, Meter.IN_FRESH),
+        Meter.CACHE_WRITE_12H: (Meter.CACHE_WRITE_UNKNOWN, Meter.CACHE_WRITE_5M, Meter.IN_FRESH),
         Meter.CACHE_WRITE_UNKNOWN: (Meter.CACHE_WRITE_5M, Meter.IN_FRESH),
         Meter.OUT_REASONING: (Meter.OUT_TEXT,),
         Meter.OUT_AUDIO: (Meter.OUT_TEXT,),
@@ -36,7 +36,10 @@ METER_FALLBACK: Final[Mapping[Meter, tuple[Meter, ...]]] = MappingProxyType(
         Meter.OUT_VIDEO: (Meter.OUT_TEXT,),
     }
 )
-"""Whose price a meter takes when it has none of its own, in order. Meters not named here have no stand-in."""
+"""Whose price a meter takes when it has none of its own, in order. Meters not named here have no stand-in.
+
+A price list's one price for cache writes of any length is a ``cache_write_unknown`` row.
+"""
 
 REQUIRED_METERS: Final = (Meter.IN_FRESH, Meter.OUT_TEXT)
 
