@@ -1,0 +1,171 @@
+"""Why a request cost what it cost: each token class times its price = an exact amount, and one rounding.
+
+The price ids were written on the usage row when it was rated, so an explanation needs no clock and says the
+same for ever.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+
+from bursar.core.money import (
+    ATTO_DIGITS,
+    asset_scale,
+    format_amount,
+    format_price,
+    format_price_per_million,
+    round_half_even,
+)
+from bursar.core.payer import Outcome
+from bursar.core.pricing import PriceRow
+from bursar.core.usage import COUNTER_METERS
+
+# What a person is told of an end that was not an ordinary one.
+OUTCOME_NOTES: Final[Mapping[str, str]] = {
+    Outcome.REFUSED: "Refused before it was sent on.",
+    Outcome.HANGUP_BEFORE_SEND: "The caller hung up before anything was sent on.",
+    Outcome.PROVIDER_ERROR_BEFORE_OUTPUT: "The provider failed before any output.",
+    Outcome.PROVIDER_ERROR_AFTER_OUTPUT: "The provider failed midway; what was delivered is charged.",
+    Outcome.HANGUP_BEFORE_OUTPUT: "The caller hung up after sending, before the first output.",
+    Outcome.HANGUP_MIDSTREAM: "The caller hung up midway; input and delivered output are charged.",
+    Outcome.USAGE_MISSING: "The provider reported no usage; our estimate is charged.",
+    Outcome.USAGE_ZERO: "The provider reported zero usage.",
+    Outcome.CONTENT_FILTERED: "The provider's content filter ended it; charged as the provider bills it.",
+    Outcome.JOB_FAILED: "The job failed.",
+    Outcome.CRASHED: "The gateway stopped midway; charged up to the last progress mark.",
+    Outcome.CRASHED_UNANSWERED: "The gateway stopped before it could answer.",
+}
+
+
+class Explainable(Protocol):
+    """What is read of a usage row: `bursar.core.booking.UsageRow`, or any stored form of it."""
+
+    @property
+    def asset(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def estimated(self) -> bool: ...
+    @property
+    def quantities(self) -> Mapping[str, int]: ...
+    @property
+    def price_ids(self) -> Mapping[str, int]: ...
+    @property
+    def input_tokens(self) -> int: ...
+    @property
+    def cost(self) -> int: ...
+    @property
+    def sale(self) -> int: ...
+
+
+class ExplainedLine(NamedTuple):
+    """One meter. Unit prices are atto for ONE unit; amounts are exact, in atto. None: it has no price."""
+
+    meter: str
+    quantity: int
+    price: PriceRow | None
+    cost_atto: int
+    sale_atto: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The sum of one usage row. `cost` and `sale` are what was booked, in units of `asset`.
+
+    `sale_adds_up` is False when the who-pays rule charged other than quantity times price; `notes` say why.
+    """
+
+    asset: str
+    lines: tuple[ExplainedLine, ...]
+    cost: int
+    sale: int
+    cost_exact_atto: int
+    sale_exact_atto: int
+    sale_adds_up: bool
+    notes: tuple[str, ...]
+
+    def to_json(self, *, with_cost: bool) -> dict[str, Any]:
+        """Plain JSON with decimal strings. Customers get `with_cost=False`: our cost is not theirs to see."""
+        shown: dict[str, Any] = {
+            "currency": self.asset,
+            "sale": format_amount(self.sale, self.asset),
+            "sale_exact": format_price(self.sale_exact_atto),
+            "rounding": f"once, half to even, to {asset_scale(self.asset)} digits",
+            "adds_up": self.sale_adds_up,
+            "lines": [_line_json(line, with_cost=with_cost) for line in self.lines],
+            "notes": list(self.notes),
+        }
+        if with_cost:
+            shown["cost"] = format_amount(self.cost, self.asset)
+            shown["cost_exact"] = format_price(self.cost_exact_atto)
+        return shown
+
+
+def explain(row: Explainable, price_rows: Iterable[PriceRow]) -> Explanation:
+    """Explain one usage row; `price_rows` are the rows its `price_ids` name, in any order."""
+    prices = {price.price_id: price for price in price_rows}
+    lines = tuple(
+        _line(meter, quantity, prices.get(row.price_ids.get(meter, 0)))
+        for meter, quantity in row.quantities.items()
+        if quantity
+    )
+    cost_atto = sum(line.cost_atto for line in lines)
+    sale_atto = sum(line.sale_atto for line in lines)
+    per_unit = 10 ** (ATTO_DIGITS - asset_scale(row.asset))
+    adds_up = round_half_even(sale_atto, per_unit) == row.sale
+    return Explanation(
+        asset=row.asset,
+        lines=lines,
+        cost=row.cost,
+        sale=row.sale,
+        cost_exact_atto=cost_atto,
+        sale_exact_atto=sale_atto,
+        sale_adds_up=adds_up,
+        notes=tuple(_notes(row, lines, adds_up=adds_up)),
+    )
+
+
+def _line(meter: str, quantity: int, price: PriceRow | None) -> ExplainedLine:
+    if price is None:
+        return ExplainedLine(meter, quantity, None, 0, 0)
+    return ExplainedLine(meter, quantity, price, quantity * price.cost_atto, quantity * price.sale_atto)
+
+
+def _notes(row: Explainable, lines: Iterable[ExplainedLine], *, adds_up: bool) -> Iterable[str]:
+    if row.outcome in OUTCOME_NOTES:
+        yield OUTCOME_NOTES[row.outcome]
+    if not adds_up and not row.sale:
+        yield "Nothing was charged for it."
+    elif not adds_up:
+        yield "Not quantity times price: the rule for this outcome, or a revision, says otherwise."
+    if row.estimated:
+        yield "Quantities are our estimate: the provider did not report them."
+    for line in lines:
+        if line.price is None:
+            yield f"{line.meter} had no price and was charged at nothing."
+        elif line.price.meter != line.meter:
+            yield f"{line.meter} has no price of its own and takes that of {line.price.meter}."
+        if line.price is not None and line.price.tier_from:
+            yield (
+                f"{line.meter}: the price for requests of more than {line.price.tier_from} input tokens "
+                f"applies, as this one had {row.input_tokens}."
+            )
+
+
+def _line_json(line: ExplainedLine, *, with_cost: bool) -> dict[str, Any]:
+    price = line.price
+    shown: dict[str, Any] = {
+        "meter": line.meter,
+        "quantity": line.quantity,
+        "price_id": price.price_id if price else None,
+        "priced_as": str(price.meter) if price else None,
+        "tier_from": price.tier_from if price else None,
+        "unit_price": format_price(price.sale_atto) if price else None,
+        "amount": format_price(line.sale_atto),
+    }
+    if price and price.meter not in COUNTER_METERS:
+        shown["unit_price_per_million"] = format_price_per_million(price.sale_atto)
+    if with_cost:
+        shown["unit_cost"] = format_price(price.cost_atto) if price else None
+        shown["cost_amount"] = format_price(line.cost_atto)
+    return shown

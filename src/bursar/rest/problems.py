@@ -1,0 +1,191 @@
+"""Failures → `application/problem+json` (RFC 9457), mapped once, here.
+
+Every answer that is not a success has the members `type`, `title`, `status`, `detail` and `code`. `code` is
+stable: clients branch on it. Nothing the caller sent is echoed, because it may be a secret.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:bursar:problem:"
+RETRY_AFTER_S = "2"
+# SQLSTATE of "try the same thing again": serialization failure, deadlock, lock timeout.
+RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
+# Said of most failures a person could provoke; a longer list helps nobody.
+FAULTS_MAX = 20
+CODE_OF_STATUS: Mapping[int, str] = {
+    400: "invalid_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class Refusal(Exception):
+    """An expected failure: the caller is told `code` and `detail`.
+
+    Subclasses live beside the function that raises them and set `status` and `code`.
+    """
+
+    status: ClassVar[int] = HTTPStatus.BAD_REQUEST
+    code: ClassVar[str] = "invalid_request"
+
+    def __init__(self, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+        self.headers: dict[str, str] = {}
+
+
+class NotFound(Refusal):
+    """The thing named in the path does not exist, or not for this caller."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "not_found"
+
+
+class Conflict(Refusal):
+    """What is asked contradicts what is already there."""
+
+    status = HTTPStatus.CONFLICT
+    code = "conflict"
+
+
+class Invalid(Refusal):
+    """Well formed, but it cannot mean anything."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "invalid_request"
+
+
+class Fault(BaseModel):
+    """One property that does not fit."""
+
+    at: str = Field(description="Where: `body.name`, `query.limit`.", examples=["body.name"])
+    message: str = Field(examples=["String should have at least 1 character"])
+
+
+class Problem(BaseModel):
+    """A failure, as RFC 9457 shapes it."""
+
+    type: str = Field(examples=["urn:bursar:problem:not_found"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no organisation with this id."])
+    code: str = Field(
+        description="Stable, machine-readable; the one member to branch on.", examples=["not_found"]
+    )
+    errors: list[Fault] = Field(default_factory=list, description="With `invalid_request`: what to change.")
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    members: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Build the answer. `members` are extension members of the problem object."""
+    body = {
+        "type": TYPE_PREFIX + code,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **(members or {}),
+    }
+    return Response(
+        orjson.dumps(body, default=str),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI entries of the failures a route may answer."""
+    return {
+        status: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": HTTPStatus(status).phrase}
+        for status in statuses
+    }
+
+
+def faults_of(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """Say where and what, and never the value itself."""
+    return [
+        {"at": ".".join(str(part) for part in error["loc"]), "message": str(error["msg"])}
+        for error in errors[:FAULTS_MAX]
+    ]
+
+
+def install(app: FastAPI) -> None:
+    """Give every failure of `app` its problem+json answer."""
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(PoolTimeoutError, _database)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for this type only
+    return problem(error.status, error.code, error.detail, members=error.members, headers=error.headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
+    faults = faults_of(error.errors())
+    first = faults[0] if faults else {"at": "request", "message": "is not valid"}
+    detail = f"{first['at']}: {first['message']}"
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, members={"errors": faults})
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    code = CODE_OF_STATUS.get(error.status_code, "http_error")
+    return problem(error.status_code, code, str(error.detail), headers=error.headers)
+
+
+async def _database(request: Request, error: Exception) -> Response:
+    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
+    log.warning("rest.database_failed", path=request.url.path, error=type(error).__name__, sqlstate=sqlstate)
+    if isinstance(error, DataError):
+        return problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "A value is outside what can be stored."
+        )
+    if isinstance(error, IntegrityError):
+        return problem(
+            HTTPStatus.CONFLICT, "conflict", "This contradicts what is already stored; nothing was changed."
+        )
+    unreachable = isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
+    if unreachable or sqlstate in RETRYABLE_SQLSTATES:
+        return problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "books_unavailable",
+            "The books cannot be reached at the moment; nothing was changed. Retry shortly.",
+            headers={"retry-after": RETRY_AFTER_S},
+        )
+    return await _unforeseen(request, error)
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    log.error("rest.failed", path=request.url.path, error=type(error).__name__, exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something failed that should not; it was logged."
+    )
