@@ -1,6 +1,6 @@
 """Every knob of Bursar, read from the environment (or `.env`) by entry points only.
 
-A name in the environment is `BURSAR_` plus the field's name in capitals; `.env.example` is generated from here.
+A name in the environment is `BURSAR_` plus the field's name in capitals; `.env.example` is made from here.
 Names carry their unit: `_ms` milliseconds, `_bytes`, `_percent`; money is a decimal number of major units.
 """
 
@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     # Where things are
     database_url: str = Field(
         default="",
-        description="PostgreSQL to use, postgresql://owner@host/name. Empty: an embedded one in the data folder.",
+        description="PostgreSQL: postgresql://owner@host/name. Empty: an embedded one in the data folder.",
     )
     database_url_gateway: str = Field(
         default="",
