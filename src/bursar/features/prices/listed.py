@@ -1,6 +1,6 @@
 """Read genai-prices' data into dated prices: pure, exact, and honest about what it cannot express.
 
-genai-prices (MIT) lists, per model, prices in USD per million tokens (or thousand calls), tiers above a number
+genai-prices (MIT) lists, per model, prices in USD per million tokens (or thousand calls), tiers above a count
 of input tokens, and conditions: a start date, a time of day, or a request's context such as a service tier.
 The price book knows dates and tiers; the rest is reported by name.
 """
@@ -28,7 +28,7 @@ MILLION: Final = 1_000_000
 THOUSAND: Final = 1_000
 SINCE_EVER_MS: Final = 0
 
-# genai-prices' price key → the meter it prices, and how many units one price is for. `cache_write_mtok` is the
+# Price key of genai-prices → the meter, and how many units one price is for. `cache_write_mtok` is the
 # provider's shortest write (5 minutes at Anthropic, 30 at OpenAI); the other writes fall back on it.
 PRICE_KEYS: Final[Mapping[str, tuple[Meter, int]]] = {
     "input_mtok": (Meter.IN_FRESH, MILLION),
