@@ -36,6 +36,7 @@ DATABASE = "bursar"
 START_WAIT_S_MAX = 600
 STOP_WAIT_S_MAX = 60
 POLL_S = 0.02
+BACKENDS_END_POLL_S = 0.5
 SAY_SO_EVERY_S = 10
 
 # What the server is told on top of its defaults. Small enough for a laptop, durable: money lives here.
@@ -138,9 +139,23 @@ def start(folder: Path, tuning: Mapping[str, str]) -> None:
         return
     program.initialise(folder, SUPERUSER)
     program.disarm_stale_pid(folder)
-    pid = program.launch(folder, tuning)
-    wait_until_ready(folder, pid)
+    pid = launch(folder, tuning)
     log.info("postgres.started", folder=str(folder), pid=pid)
+
+
+def launch(folder: Path, tuning: Mapping[str, str]) -> int:
+    """Start the server and wait for it; again while backends of a killed one still hold its memory."""
+    deadline = time.monotonic() + STOP_WAIT_S_MAX
+    while True:
+        pid = program.launch(folder, tuning)
+        try:
+            wait_until_ready(folder, pid)
+        except EmbeddedPostgresFailed as failure:
+            if "still in use" not in str(failure) or time.monotonic() > deadline:
+                raise
+            time.sleep(BACKENDS_END_POLL_S)
+        else:
+            return pid
 
 
 def wait_until_ready(folder: Path, pid: int) -> None:

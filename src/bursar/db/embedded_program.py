@@ -29,6 +29,7 @@ DISK_FREE_BYTES_MIN = 200 * 1024 * 1024
 LOG_BYTES_MAX = 10 * 1024 * 1024
 LOG_TAIL_BYTES = 4096
 PID_FILE_LINES = 8
+SOCKET_LINE = 4
 # No process has this number (the kernel's limit is 2^22), so PostgreSQL sees that its predecessor is dead.
 DEAD_PID = 2**31 - 1
 # Capabilities that let an unprivileged PostgreSQL pass folders closed to it, such as /root; the weaker first.
@@ -269,20 +270,22 @@ def is_postmaster_of(pid: int, pgdata: Path) -> bool:
 
 
 def disarm_stale_pid(folder: Path) -> None:
-    """When the pid file names a process that is not our server any more, name one that cannot exist.
+    """When the files of a dead server name a process, name one that cannot exist.
 
-    PostgreSQL itself gets over a dead number, but after a reboot the number may belong to another program
-    of the same user, and then it refuses to start. The other lines stay: they tell it whether old backends
-    still use its memory.
+    PostgreSQL itself gets over a dead number, but the number may belong to another program of the same user
+    by now, or to a zombie that nobody has reaped, and then it refuses to start. The other lines stay: they
+    tell it whether old backends still use its memory.
     """
     lines = pid_file_lines(folder)
-    if not lines or postmaster_pid(folder) is not None:
+    if not lines:
         return
     path = cluster(folder) / "postmaster.pid"
-    if not lines[0].strip().isdigit():
+    sockets = Path(lines[SOCKET_LINE]) if len(lines) > SOCKET_LINE and lines[SOCKET_LINE] else cluster(folder)
+    (sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+    if lines[0].strip().isdigit():
+        path.write_text("\n".join([str(DEAD_PID), *lines[1:]]) + "\n")
+    else:
         path.unlink()
-        return
-    path.write_text("\n".join([str(DEAD_PID), *lines[1:]]) + "\n")
 
 
 def why_it_ended(folder: Path) -> str:
@@ -302,8 +305,8 @@ def why_it_ended(folder: Path) -> str:
 
 
 def running_socket_folder(folder: Path) -> Path:
-    """Where the running server's socket is, by its own account (the fifth line)."""
-    return Path(pid_file_lines(folder)[4])
+    """Where the running server's socket is, by its own account."""
+    return Path(pid_file_lines(folder)[SOCKET_LINE])
 
 
 def has_ended(pid: int, folder: Path) -> bool:
