@@ -1,4 +1,4 @@
-"""Which rows an import adds to the price book: pure. Rows are only added, and only where something changed."""
+"""Which rows an import adds to the price book: pure. Rows are only added, where something changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
