@@ -1,0 +1,1 @@
+"""Alembic revisions, each a thin wrapper around files in `sql/`."""

@@ -1,0 +1,62 @@
+"""SQLAlchemy's picture of the tables, kept in step with the migrations by `alembic check`."""
+
+from bursar.db.tables.columns import metadata
+from bursar.db.tables.control import (
+    api_key,
+    app_user,
+    membership,
+    model,
+    model_alias,
+    operator_token,
+    organisation,
+    outbox,
+    price,
+    provider,
+    provider_credential,
+    route,
+    setting,
+)
+from bursar.db.tables.money import (
+    budget,
+    budget_slice,
+    credit_lot,
+    hold,
+    ledger_account,
+    ledger_entry,
+    ledger_transaction,
+    lot_consumption,
+    process,
+    wallet,
+)
+from bursar.db.tables.usage import usage, usage_mark, usage_month, usage_quarantine
+
+__all__ = [
+    "api_key",
+    "app_user",
+    "budget",
+    "budget_slice",
+    "credit_lot",
+    "hold",
+    "ledger_account",
+    "ledger_entry",
+    "ledger_transaction",
+    "lot_consumption",
+    "membership",
+    "metadata",
+    "model",
+    "model_alias",
+    "operator_token",
+    "organisation",
+    "outbox",
+    "price",
+    "process",
+    "provider",
+    "provider_credential",
+    "route",
+    "setting",
+    "usage",
+    "usage_mark",
+    "usage_month",
+    "usage_quarantine",
+    "wallet",
+]
