@@ -180,7 +180,7 @@ def unprivileged_user() -> pwd.struct_passwd:
         try:
             return pwd.getpwnam(name)
         except KeyError:
-            continue
+            continue  # not on this machine: the next
     raise EmbeddedPostgresFailed(
         "PostgreSQL refuses to run as root and there is no user to run it as; add a user bursar"
     )
