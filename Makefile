@@ -1,0 +1,74 @@
+# Everything a person or a machine does with this repository. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+READY := .venv/.ready
+PYTEST_WORKERS ?= auto
+
+.PHONY: help setup demo test check format bench bench-peers env-example openapi lock clean
+.PHONY: db-migrate db-check db-revision
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## the environment (.venv) with every locked dependency
+
+$(READY): locks/dev.txt pyproject.toml scripts/setup
+	@bash scripts/setup
+
+demo: $(READY) ## a running Bursar with simulated providers, money and a key (PORT=8081 to choose)
+	@exec $(BIN)/bursar demo $(if $(PORT),--port $(PORT))
+
+test: $(READY) ## every test, then the coverage limits
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --cov --cov-report= $(ARGS)
+	@$(BIN)/python scripts/coverage_gates.py
+
+check: $(READY) ## format, lint, types, import contracts, tidiness, migrations, OpenAPI, locks
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -p no:randomly tests/test_tidy.py
+	$(BIN)/python scripts/env_example.py --check
+	$(BIN)/python scripts/check_locks.py
+	$(BIN)/python scripts/check_migrations.py
+	$(BIN)/python scripts/openapi.py --check
+
+format: $(READY) ## format and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## speed of the gateway; writes bench/results/latest.json (needs wrk)
+	@command -v wrk >/dev/null || { echo "make bench needs wrk: apt-get install wrk" >&2; exit 1; }
+	@$(BIN)/python bench/run.py $(ARGS)
+
+bench-peers: $(READY) ## the same load on other gateways (needs wrk and Node >= 20)
+	@command -v wrk >/dev/null || { echo "make bench-peers needs wrk: apt-get install wrk" >&2; exit 1; }
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null \
+		|| { echo "make bench-peers needs Node 20 or newer; found: $$(node --version 2>/dev/null || echo none)" >&2; exit 1; }
+	@$(BIN)/python bench/peers.py $(ARGS)
+
+env-example: $(READY) ## write .env.example from src/bursar/settings.py
+	@$(BIN)/python scripts/env_example.py
+
+openapi: $(READY) ## write docs/openapi.json from the API
+	@$(BIN)/python scripts/openapi.py
+
+lock: $(READY) ## newest versions that pyproject.toml allows into locks/ (needs the package index)
+	@$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header -o locks/runtime.txt pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group dev -o locks/dev.txt pyproject.toml
+
+db-migrate: $(READY) ## bring the database to the newest schema
+	@$(BIN)/bursar db migrate
+
+db-check: $(READY) ## do the books balance?
+	@$(BIN)/bursar books check
+
+db-revision: $(READY) ## a new migration: make db-revision NAME="what it does"
+	@$(BIN)/python scripts/check_migrations.py --revision "$(NAME)"
+
+clean: ## remove the environment and caches; data in .bursar stays
+	rm -rf .venv .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis .import_linter_cache
