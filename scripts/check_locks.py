@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 
 def pins(lock: Path) -> dict[str, str]:
     """Name to version of every pin that applies on this machine."""
-    found = {}
+    found: dict[str, str] = {}
     for line in lock.read_text().splitlines():
         if line[:1].isalnum():
             requirement = Requirement(line.rstrip("\\ "))

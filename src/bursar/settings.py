@@ -33,7 +33,12 @@ class Settings(BaseSettings):
     """All settings, frozen. `Settings.load()` is how entry points read them."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_file=".env", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix=ENV_PREFIX,
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        populate_by_name=True,
     )
 
     # Where things are
@@ -79,6 +84,12 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(
         default=100 * MEBIBYTE, ge=1024, description="Longest request body; a longer one is answered 413."
     )
+    bodies_bytes_max: int = Field(
+        default=1000 * MEBIBYTE, ge=1024, description="Request bodies in a gateway's memory, all together."
+    )
+    in_flight_max: int = Field(
+        default=10_000, ge=1, description="Requests under way at once in one gateway process."
+    )
     event_bytes_max: int = Field(
         default=8 * MEBIBYTE, ge=1024, description="Longest single event accepted in a provider's stream."
     )
@@ -93,17 +104,21 @@ class Settings(BaseSettings):
     idle_timeout_ms: int = Field(
         default=120_000, ge=1, description="Longest silence of a provider in mid-answer."
     )
+    answer_bytes_max: int = Field(
+        default=64 * MEBIBYTE, ge=1024, description="Longest whole answer accepted from a provider."
+    )
+    attempts_max: int = Field(default=4, ge=1, description="Most tries at providers for one request.")
     upstream_connections_max: int = Field(
         default=2_000, ge=1, description="Most connections to providers that one gateway process keeps open."
     )
     drain_tasks_max: int = Field(
-        default=256, ge=0, description="Most answers read to their end after the caller hung up, at once."
+        default=1_000, ge=0, description="Most answers read to their end after the caller hung up, at once."
     )
     drain_timeout_ms: int = Field(
-        default=30_000, ge=0, description="Longest time to read on after a caller hung up."
+        default=60_000, ge=0, description="Longest time to read on after a caller hung up."
     )
     drain_bytes_max: int = Field(
-        default=8 * MEBIBYTE, ge=0, description="Most bytes to read on after a caller hung up."
+        default=16 * MEBIBYTE, ge=0, description="Most bytes to read on after a caller hung up."
     )
     margin_percent_default: Decimal = Field(
         default=Decimal(20), ge=0, description="Sale price over cost for imported prices, in percent."
