@@ -28,6 +28,7 @@ from bursar.db.tables.money import (
     process,
     wallet,
 )
+from bursar.db.tables.rest import idempotent_answer
 from bursar.db.tables.usage import usage, usage_mark, usage_month, usage_quarantine
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "budget_slice",
     "credit_lot",
     "hold",
+    "idempotent_answer",
     "ledger_account",
     "ledger_entry",
     "ledger_transaction",

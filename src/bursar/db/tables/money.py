@@ -155,6 +155,7 @@ hold = sa.Table(
     units("op", server_default="0"),
     units("op_granted", server_default="0"),
     units("op_spendable", server_default="0"),
+    text("op_state", server_default="active"),
     moment("created_at"),
     moment("expires_at", nullable=True),
     sa.Index("hold_wallet_open_idx", "wallet_id", postgresql_where=sa.text("state <> 'closed'")),

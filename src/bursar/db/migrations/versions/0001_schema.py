@@ -18,6 +18,7 @@ FILES = (
     "tables_usage.sql",
     "guards.sql",
     "access.sql",
+    "tables_rest.sql",
     "partitions.sql",
 )
 # The month before the migration (late replays), its own, and two ahead; the worker keeps it so.

@@ -1,0 +1,62 @@
+"""HTTP of API keys. Everything runs as the organisation itself: row-level security sees no other's keys."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from bursar.features.keys import service
+from bursar.features.keys.schemas import IssuedKey, Key, KeyChange, NewKey, Rotation
+from bursar.rest.control import Means, OrganisationRead, OrganisationTx
+from bursar.rest.idempotency import Once
+from bursar.rest.paging import Page, Paging
+from bursar.rest.problems import responses
+
+router = APIRouter(prefix="/organisations/{organisation_id}/keys", tags=["keys"])
+
+
+@router.post("", status_code=201, responses=responses(404, 409))
+async def create_key(organisation_id: UUID, body: NewKey, tx: OrganisationTx, once: Once) -> IssuedKey:
+    """Make a key. The secret is shown in this answer and never again."""
+    return await once.answer(
+        tx,
+        IssuedKey,
+        lambda: service.create_key(tx, organisation_id, body, control=once.control),
+    )
+
+
+@router.get("", responses=responses(404))
+async def list_keys(organisation_id: UUID, read: OrganisationRead, paging: Paging) -> Page[Key]:
+    """List keys, newest first, without their secrets."""
+    return await service.list_keys(read, organisation_id, paging)
+
+
+@router.get("/{key_id}", responses=responses(404))
+async def get_key(organisation_id: UUID, key_id: UUID, read: OrganisationRead) -> Key:
+    """Show one key, without its secret."""
+    return await service.get_key(read, organisation_id, key_id)
+
+
+@router.patch("/{key_id}", responses=responses(404, 409))
+async def change_key(
+    organisation_id: UUID, key_id: UUID, body: KeyChange, tx: OrganisationTx, control: Means
+) -> Key:
+    """Rename a key or change what it may do."""
+    return await service.change_key(tx, organisation_id, key_id, body, edge=control.edge)
+
+
+@router.post("/{key_id}/revoke", responses=responses(404))
+async def revoke_key(organisation_id: UUID, key_id: UUID, tx: OrganisationTx, control: Means) -> Key:
+    """Stop a key for good, within a second."""
+    return await service.revoke_key(tx, organisation_id, key_id, edge=control.edge)
+
+
+@router.post("/{key_id}/rotate", status_code=201, responses=responses(404, 409))
+async def rotate_key(
+    organisation_id: UUID, key_id: UUID, body: Rotation, tx: OrganisationTx, once: Once
+) -> IssuedKey:
+    """Make a successor with the same rights; the old key works until the grace period ends."""
+    return await once.answer(
+        tx,
+        IssuedKey,
+        lambda: service.rotate_key(tx, organisation_id, key_id, body, control=once.control),
+    )

@@ -1,0 +1,211 @@
+"""API keys: made, shown once, restricted, rotated, revoked.
+
+Gateways hear of every change through the table's trigger and act on it within a second.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from bursar.db.engine import ReadSession, Transaction
+from bursar.features.keys import queries
+from bursar.features.keys.schemas import IssuedKey, Key, KeyChange, NewKey, Rotation
+from bursar.rest.control import Control
+from bursar.rest.edge import Edge
+from bursar.rest.paging import Page, PageAsked, cut_page, uuid_key
+from bursar.rest.problems import Conflict, Invalid, NotFound
+from bursar.rest.secret_text import Issued, issue
+
+LIMIT_NAME = "requests_per_min"
+PATTERN_MARKS = frozenset("*?")
+
+
+class KeyNotFound(NotFound):
+    code = "key_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This organisation has no key with this id.")
+
+
+class OrganisationNotFound(NotFound):
+    code = "organisation_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no organisation with this id.")
+
+
+class OrganisationClosed(Conflict):
+    code = "organisation_closed"
+
+    def __init__(self) -> None:
+        super().__init__("A closed organisation gets no new keys.")
+
+
+class KeyNotUsable(Conflict):
+    """A revoked, expired or already rotated key cannot be rotated or changed."""
+
+    code = "key_not_usable"
+
+
+class ModelUnknown(Invalid):
+    code = "model_unknown"
+
+
+class ExpiryPast(Invalid):
+    code = "expiry_past"
+
+    def __init__(self) -> None:
+        super().__init__("body.expires_at: must lie in the future.")
+
+
+async def create_key(
+    tx: Transaction, organisation_id: UUID, wanted: NewKey, *, control: Control
+) -> IssuedKey:
+    """Make a key. Its secret is in the answer and nowhere else.
+
+    Raises:
+        OrganisationNotFound, OrganisationClosed, ModelUnknown, ExpiryPast
+    """
+    await _check_organisation(tx, organisation_id)
+    await _check_models(tx, wanted.allowed_models)
+    now = control.edge.now()
+    _check_expiry(wanted.expires_at, now)
+    issued = issue(control.policy.key_prefix)
+    limit = wanted.requests_per_minute or control.policy.requests_per_minute_default
+    return await _insert(
+        tx,
+        issued,
+        {
+            "id": control.edge.new_id(),
+            "organisation_id": organisation_id,
+            "name": wanted.name,
+            "allowed_models": wanted.allowed_models,
+            "limits": {LIMIT_NAME: limit},
+            "created_at": now,
+            "expires_at": wanted.expires_at,
+        },
+    )
+
+
+async def get_key(read: ReadSession | Transaction, organisation_id: UUID, key_id: UUID) -> Key:
+    """Raises `KeyNotFound`."""
+    row = await queries.key_by_id(read, organisation_id, key_id)
+    if row is None:
+        raise KeyNotFound
+    return show(row)
+
+
+async def list_keys(read: ReadSession, organisation_id: UUID, asked: PageAsked) -> Page[Key]:
+    """Raises `OrganisationNotFound`."""
+    if await queries.organisation_status(read, organisation_id) is None:
+        raise OrganisationNotFound
+    rows = await queries.keys_before(
+        read, organisation_id, before=asked.after(uuid_key), limit=asked.limit + 1
+    )
+    return cut_page(rows, asked.limit, lambda row: row["id"], show)
+
+
+async def change_key(
+    tx: Transaction, organisation_id: UUID, key_id: UUID, change: KeyChange, *, edge: Edge
+) -> Key:
+    """Raises `KeyNotFound`, `KeyNotUsable`, `ModelUnknown`, `ExpiryPast`."""
+    row = await _usable(tx, organisation_id, key_id, now=None)
+    given = change.model_dump(exclude_unset=True)
+    if given.get("name", "") is None:
+        raise Invalid("body.name: must not be null")
+    await _check_models(tx, given.get("allowed_models"))
+    _check_expiry(given.get("expires_at"), edge.now())
+    if "requests_per_minute" in given:
+        given["limits"] = {**row["limits"], LIMIT_NAME: given.pop("requests_per_minute")}
+    if given:
+        await queries.update_key(tx, organisation_id, key_id, given)
+    return await get_key(tx, organisation_id, key_id)
+
+
+async def revoke_key(tx: Transaction, organisation_id: UUID, key_id: UUID, *, edge: Edge) -> Key:
+    """Stop a key at once. Revoking twice is no error. Raises `KeyNotFound`."""
+    row = await queries.locked_key(tx, organisation_id, key_id)
+    if row is None:
+        raise KeyNotFound
+    if row["active"]:
+        changes = {"active": False, "revoked_at": edge.now()}
+        await queries.update_key(tx, organisation_id, key_id, changes)
+    return await get_key(tx, organisation_id, key_id)
+
+
+async def rotate_key(
+    tx: Transaction, organisation_id: UUID, key_id: UUID, rotation: Rotation, *, control: Control
+) -> IssuedKey:
+    """Make a key with the same rights; the old one works on until the grace period ends.
+
+    Raises:
+        KeyNotFound, KeyNotUsable: also when it was rotated before.
+    """
+    now = control.edge.now()
+    old = await _usable(tx, organisation_id, key_id, now=now)
+    if await queries.successor_of(tx, key_id) is not None:
+        raise KeyNotUsable("This key was rotated before; rotate its successor.")
+    end = now + timedelta(seconds=rotation.grace_period_s)
+    new = await _insert(
+        tx,
+        issue(control.policy.key_prefix),
+        {
+            "id": control.edge.new_id(),
+            "organisation_id": organisation_id,
+            "name": old["name"],
+            "allowed_models": old["allowed_models"],
+            "limits": old["limits"],
+            "created_at": now,
+            "expires_at": old["expires_at"],
+            "rotated_from": key_id,
+        },
+    )
+    ending = end if old["expires_at"] is None else min(end, old["expires_at"])
+    await queries.update_key(tx, organisation_id, key_id, {"expires_at": ending})
+    return new
+
+
+async def _usable(
+    tx: Transaction, organisation_id: UUID, key_id: UUID, *, now: datetime | None
+) -> sa.RowMapping:
+    row = await queries.locked_key(tx, organisation_id, key_id)
+    if row is None:
+        raise KeyNotFound
+    if not row["active"]:
+        raise KeyNotUsable("This key was revoked.")
+    if now is not None and row["expires_at"] is not None and row["expires_at"] <= now:
+        raise KeyNotUsable("This key has expired.")
+    return row
+
+
+async def _check_organisation(tx: Transaction, organisation_id: UUID) -> None:
+    status = await queries.organisation_status(tx, organisation_id)
+    if status is None:
+        raise OrganisationNotFound
+    if status == "closed":
+        raise OrganisationClosed
+
+
+async def _check_models(tx: Transaction, names: list[str] | None) -> None:
+    """A misspelt name would lock the key out silently; patterns are taken as they are."""
+    plain = [name for name in names or () if not PATTERN_MARKS & set(name)]
+    unknown = sorted(set(plain) - await queries.known_model_names(tx, plain)) if plain else []
+    if unknown:
+        raise ModelUnknown(f"body.allowed_models: no such model: {', '.join(unknown)}", unknown=unknown)
+
+
+def _check_expiry(expires_at: datetime | None, now: datetime) -> None:
+    if expires_at is not None and expires_at <= now:
+        raise ExpiryPast
+
+
+async def _insert(tx: Transaction, issued: Issued, row: dict[str, Any]) -> IssuedKey:
+    await queries.insert_key(tx, {**row, "key_hash": issued.digest, "key_prefix": issued.visible})
+    key = await get_key(tx, row["organisation_id"], row["id"])
+    return IssuedKey(**key.model_dump(), secret=issued.secret)
+
+
+def show(row: sa.RowMapping) -> Key:
+    return Key.model_validate({**row, "requests_per_minute": row["limits"].get(LIMIT_NAME)})

@@ -1,0 +1,58 @@
+"""SQL of organisations. Each has one wallet, in its currency."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from bursar.db.engine import ReadSession, Transaction
+from bursar.db.tables import organisation, wallet
+
+_SHOWN = sa.select(
+    organisation.c.id,
+    organisation.c.name,
+    organisation.c.billing_email,
+    organisation.c.billing_type,
+    organisation.c.currency,
+    organisation.c.status,
+    organisation.c.created_at,
+    wallet.c.id.label("wallet_id"),
+).join(
+    wallet, sa.and_(wallet.c.organisation_id == organisation.c.id, wallet.c.asset == organisation.c.currency)
+)
+
+
+async def organisation_by_id(read: ReadSession | Transaction, organisation_id: UUID) -> sa.RowMapping | None:
+    return (await read.execute(_SHOWN.where(organisation.c.id == organisation_id))).mappings().one_or_none()
+
+
+async def organisations_before(
+    read: ReadSession, *, before: UUID | None, name_contains: str | None, limit: int
+) -> Sequence[sa.RowMapping]:
+    """Newest first: ids are UUIDv7, so they sort by the time of creation."""
+    question = _SHOWN.order_by(organisation.c.id.desc()).limit(limit)
+    if before is not None:
+        question = question.where(organisation.c.id < before)
+    if name_contains:
+        question = question.where(organisation.c.name.icontains(name_contains, autoescape=True))
+    return (await read.execute(question)).mappings().all()
+
+
+async def insert_organisation(tx: Transaction, row: Mapping[str, Any]) -> None:
+    await tx.execute(sa.insert(organisation).values(**row))
+
+
+async def insert_wallet(tx: Transaction, row: Mapping[str, Any]) -> None:
+    await tx.execute(sa.insert(wallet).values(**row))
+
+
+async def update_organisation(tx: Transaction, organisation_id: UUID, changes: Mapping[str, Any]) -> bool:
+    """True when there is such an organisation."""
+    change = (
+        sa.update(organisation)
+        .where(organisation.c.id == organisation_id)
+        .values(**changes)
+        .returning(organisation.c.id)
+    )
+    return (await tx.execute(change)).one_or_none() is not None

@@ -1,0 +1,48 @@
+"""HTTP of organisations."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from bursar.features.organisations import service
+from bursar.features.organisations.schemas import NewOrganisation, Organisation, OrganisationChange
+from bursar.rest.control import OperatorRead, OperatorTx
+from bursar.rest.fields import Name
+from bursar.rest.idempotency import Once
+from bursar.rest.paging import Page, Paging
+from bursar.rest.problems import responses
+
+router = APIRouter(prefix="/organisations", tags=["organisations"])
+
+
+@router.post("", status_code=201, responses=responses(409))
+async def create_organisation(body: NewOrganisation, tx: OperatorTx, once: Once) -> Organisation:
+    """Create an organisation and its empty wallet."""
+    return await once.answer(
+        tx, Organisation, lambda: service.create_organisation(tx, body, edge=once.control.edge)
+    )
+
+
+@router.get("")
+async def list_organisations(
+    read: OperatorRead,
+    paging: Paging,
+    name: Annotated[Name | None, Query(description="Only names that contain this.")] = None,
+) -> Page[Organisation]:
+    """List organisations, newest first."""
+    return await service.list_organisations(read, paging, name_contains=name)
+
+
+@router.get("/{organisation_id}", responses=responses(404))
+async def get_organisation(read: OperatorRead, organisation_id: UUID) -> Organisation:
+    """Show one organisation."""
+    return await service.get_organisation(read, organisation_id)
+
+
+@router.patch("/{organisation_id}", responses=responses(404))
+async def change_organisation(
+    body: OrganisationChange, tx: OperatorTx, organisation_id: UUID
+) -> Organisation:
+    """Rename, suspend, close or reopen an organisation."""
+    return await service.change_organisation(tx, organisation_id, body)

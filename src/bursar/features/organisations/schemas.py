@@ -1,0 +1,42 @@
+"""What organisations look like from outside."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from bursar.rest.fields import AmountText, Body, Email, Name
+
+BillingType = Literal["prepaid", "postpaid"]
+Status = Literal["active", "suspended", "closed"]
+Currency = Literal["USD", "EUR", "CNY", "KRW", "JPY"]
+
+
+class NewOrganisation(Body):
+    name: Name
+    billing_email: Email | None = None
+    billing_type: BillingType = "prepaid"
+    currency: Currency = Field(default="USD", description="Asset of its wallet; cannot be changed later.")
+    credit_limit: AmountText | None = Field(
+        default=None, description="Postpaid only: the most it may owe. Default 500 major units."
+    )
+
+
+class OrganisationChange(Body):
+    """Only what is given changes."""
+
+    name: Name | None = None
+    billing_email: Email | None = None
+    status: Status | None = None
+
+
+class Organisation(BaseModel):
+    id: UUID
+    name: str
+    billing_email: str | None
+    billing_type: BillingType
+    currency: str
+    status: Status
+    wallet_id: UUID
+    created_at: datetime

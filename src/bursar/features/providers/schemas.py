@@ -1,0 +1,91 @@
+"""What providers and their credentials look like from outside."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field, SecretStr, StringConstraints
+
+from bursar.rest.fields import Body, Name
+
+Kind = Literal["openai", "anthropic", "openai_compatible"]
+Slug = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9][a-z0-9-]*$"),
+    Field(description="Short name, used in commands.", examples=["openai"]),
+]
+URL_LENGTH_MAX = 300
+CREDENTIAL_LENGTH_MAX = 4096
+HOUR_MS = 3_600_000
+PRIORITY_MAX = 1_000_000
+
+TimeoutMs = Annotated[int, Field(ge=1, le=HOUR_MS)]
+BaseUrl = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=URL_LENGTH_MAX),
+    Field(description="With the version, without an endpoint.", examples=["https://api.openai.com/v1"]),
+]
+
+
+class ProviderTimeouts(Body):
+    """Milliseconds; absent ones are the gateway's own."""
+
+    connect_ms: TimeoutMs | None = None
+    first_byte_ms: TimeoutMs | None = None
+    idle_ms: TimeoutMs | None = None
+
+
+class NewProvider(Body):
+    slug: Slug
+    name: Name | None = Field(default=None, description="Absent: the slug.")
+    kind: Kind
+    base_url: BaseUrl | None = Field(default=None, description="Absent: the maker's own, for its own kind.")
+    aborts_stop_billing: bool = Field(
+        default=True, description="Closing the connection stops its meter; otherwise a hang-up is read on."
+    )
+    timeouts: ProviderTimeouts = Field(default_factory=ProviderTimeouts)
+
+
+class ProviderChange(Body):
+    """Only what is given changes."""
+
+    name: Name | None = None
+    base_url: BaseUrl | None = None
+    active: bool | None = None
+    aborts_stop_billing: bool | None = None
+    timeouts: ProviderTimeouts | None = None
+
+
+class Provider(BaseModel):
+    id: UUID
+    slug: str
+    name: str
+    kind: Kind
+    base_url: str
+    active: bool
+    aborts_stop_billing: bool
+    timeouts: dict[str, int]
+    created_at: datetime
+
+
+class NewCredential(Body):
+    secret: SecretStr = Field(
+        min_length=1, max_length=CREDENTIAL_LENGTH_MAX, description="Sealed when stored; never shown again."
+    )
+    priority: int = Field(default=100, ge=0, le=PRIORITY_MAX, description="Lower is tried first.")
+
+
+class CredentialChange(Body):
+    """Only what is given changes."""
+
+    active: bool | None = None
+    priority: int | None = Field(default=None, ge=0, le=PRIORITY_MAX)
+
+
+class Credential(BaseModel):
+    id: UUID
+    provider_id: UUID
+    hint: str = Field(description="Its last four characters.", examples=["…x7Qa"])
+    active: bool
+    priority: int
+    created_at: datetime
