@@ -18,6 +18,8 @@ class Outcome(StrEnum):
     PROVIDER_ERROR_AFTER_OUTPUT = "provider_error_after_output"
     HANGUP_BEFORE_OUTPUT = "hangup_before_output"
     HANGUP_MIDSTREAM = "hangup_midstream"
+    CUT_OFF = "cut_off"
+    """We ended the stream: it outgrew its hold and the wallet could not cover more."""
     USAGE_MISSING = "usage_missing"
     USAGE_ZERO = "usage_zero"
     CONTENT_FILTERED = "content_filtered"
@@ -68,6 +70,7 @@ WHO_PAYS: Final[OutcomePolicy] = MappingProxyType(
             Basis.REPORTED_OR_ESTIMATED, Basis.REPORTED_OR_ESTIMATED, within_hold=True
         ),
         Outcome.HANGUP_MIDSTREAM: Payment(Basis.DELIVERED, Basis.REPORTED_OR_DELIVERED),
+        Outcome.CUT_OFF: Payment(Basis.DELIVERED, Basis.REPORTED_OR_DELIVERED),
         Outcome.USAGE_MISSING: Payment(Basis.ESTIMATED, Basis.ESTIMATED, within_hold=True),
         Outcome.USAGE_ZERO: Payment(Basis.NOTHING, Basis.NOTHING),
         Outcome.CONTENT_FILTERED: Payment(Basis.REPORTED, Basis.REPORTED),
