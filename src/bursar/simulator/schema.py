@@ -1,0 +1,206 @@
+"""Build a JSON value that conforms to a JSON Schema, so that typed clients can parse a simulated answer.
+
+Understands what structured-output requests use: type (also lists), properties, required, additionalProperties, items,
+prefixItems, enum, const, anyOf/oneOf/allOf, $ref into $defs or definitions (recursive ones end at `DEPTH_MAX`), string
+lengths, formats and common patterns, numeric bounds and multiples, array sizes.
+"""
+
+import re
+from typing import Any
+
+from bursar.simulator.prose import Dice
+
+DEPTH_MAX = 8
+ARRAY_ITEMS = 2
+ITEMS_MAX = 64
+WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbor")
+FORMATS = {
+    "date-time": "2026-03-14T09:26:53Z",
+    "date": "2026-03-14",
+    "time": "09:26:53Z",
+    "duration": "PT15M",
+    "email": "ada@example.com",
+    "hostname": "example.com",
+    "ipv4": "192.0.2.7",
+    "ipv6": "2001:db8::7",
+    "uri": "https://example.com/item",
+    "url": "https://example.com/item",
+    "uuid": "3f2b8c1e-5a4d-4c7b-9e21-0d6f1a2b3c4d",
+}
+PATTERN_CANDIDATES = (
+    "amber", "AMBER", "Amber", "A", "a", "7", "42", "2026", "12345", "123456789", "2026-03-14", "09:26", "AB-1234",
+    "ABC123", "abc123", "abc-123", "abc_123", "USD", "US", "en", "en-US", "1.2.3", "v1.2.3", "12.50", "#a1b2c3",
+    "+15550100000", "555-0100", "ada@example.com", "@ada", "https://example.com/item",
+)  # fmt: skip
+
+
+class Builder:
+    """Builds values for one schema document; `hints` are words of the prompt worth repeating (a city, a name)."""
+
+    def __init__(self, root: Any, dice: Dice, hints: tuple[str, ...] = ()) -> None:
+        self._root = root
+        self._dice = dice
+        self._hints = hints
+
+    def build(self) -> Any:
+        return self._value(self._root, 0)
+
+    def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+        for _ in range(DEPTH_MAX):
+            ref = schema.get("$ref")
+            if not isinstance(ref, str) or not ref.startswith("#"):
+                return schema
+            target: Any = self._root
+            for part in ref[1:].split("/"):
+                if part and isinstance(target, dict):
+                    target = target.get(part.replace("~1", "/").replace("~0", "~"), {})
+            rest = {name: value for name, value in schema.items() if name != "$ref"}
+            schema = {**target, **rest} if isinstance(target, dict) else rest
+        return schema
+
+    def _merged(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """One schema in place of `allOf`."""
+        merged = {name: value for name, value in schema.items() if name != "allOf"}
+        for part in schema.get("allOf", ()):
+            resolved = self._merged(self._resolve(part)) if isinstance(part, dict) else {}
+            for name, value in resolved.items():
+                if name == "properties":
+                    merged[name] = {**merged.get(name, {}), **value}
+                elif name == "required":
+                    merged[name] = [*merged.get(name, []), *value]
+                else:
+                    merged.setdefault(name, value)
+        return merged
+
+    def _value(self, schema: Any, depth: int) -> Any:
+        if not isinstance(schema, dict):
+            return self._text({})
+        schema = self._merged(self._resolve(schema))
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return schema["enum"][self._dice.below(len(schema["enum"]))]
+        for union in ("anyOf", "oneOf"):
+            if schema.get(union):
+                rest = {name: value for name, value in schema.items() if name != union}
+                picked = self._pick(schema[union], depth)
+                return self._value({**rest, **picked} if isinstance(picked, dict) else rest, depth)
+        return self._typed(schema, depth)
+
+    def _pick(self, options: list[Any], depth: int) -> Any:
+        """The first option that is not null; deep down, null if there is one."""
+        nulls = [option for option in options if isinstance(option, dict) and option.get("type") == "null"]
+        if depth >= DEPTH_MAX and nulls:
+            return nulls[0]
+        return next((option for option in options if option not in nulls), options[0])
+
+    def _typed(self, schema: dict[str, Any], depth: int) -> Any:
+        kind = schema.get("type")
+        if isinstance(kind, list):
+            usable = [one for one in kind if one != "null"]
+            kind = "null" if not usable or (depth >= DEPTH_MAX and "null" in kind) else usable[0]
+        match kind:
+            case "object":
+                return self._object(schema, depth)
+            case "array":
+                return self._array(schema, depth)
+            case "integer" | "number":
+                return self._number(schema, whole=kind == "integer")
+            case "boolean":
+                return self._dice.below(2) == 0
+            case "null":
+                return None
+            case _ if "properties" in schema:
+                return self._object(schema, depth)
+            case _:
+                return self._text(schema)
+
+    def _object(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
+        properties = schema.get("properties") or {}
+        required = set(schema.get("required") or ())
+        built = {
+            name: self._value(inner, depth + 1)
+            for name, inner in properties.items()
+            if depth < DEPTH_MAX or name in required
+        }
+        extra = schema.get("additionalProperties")
+        if isinstance(extra, dict) and not properties:
+            built[WORDS[self._dice.below(len(WORDS))]] = self._value(extra, depth + 1)
+        return built
+
+    def _array(self, schema: dict[str, Any], depth: int) -> list[Any]:
+        prefix = [self._value(inner, depth + 1) for inner in schema.get("prefixItems", ())]
+        items = schema.get("items", {})
+        least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", ITEMS_MAX))
+        wanted = min(max(least, 0 if depth >= DEPTH_MAX else ARRAY_ITEMS), most, ITEMS_MAX)
+        built = list(prefix)
+        for _ in range(ITEMS_MAX):
+            if len(built) >= wanted or items is False:
+                break
+            value = self._value(items, depth + 1)
+            if not schema.get("uniqueItems") or value not in built:
+                built.append(value)
+        return built
+
+    def _number(self, schema: dict[str, Any], *, whole: bool) -> int | float:
+        step = schema.get("multipleOf", 1)
+        low, high = schema.get("minimum"), schema.get("maximum")
+        if "exclusiveMinimum" in schema:
+            low = schema["exclusiveMinimum"] + (step if whole else step / 2)
+        if "exclusiveMaximum" in schema:
+            high = schema["exclusiveMaximum"] - (step if whole else step / 2)
+        value: int | float = (low if low is not None else min(0, high or 0)) + self._dice.below(40) * step
+        if low is not None and value % step:
+            value += step - value % step
+        if high is not None and value > high:
+            value = high - high % step if low is None or high - high % step >= low else high
+        return int(value) if whole else value
+
+    def _text(self, schema: dict[str, Any]) -> str:
+        if schema.get("format") in FORMATS:
+            return FORMATS[schema["format"]]
+        if isinstance(schema.get("pattern"), str):
+            return self._matching(schema["pattern"])
+        least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", 1_000_000))
+        text = (
+            self._hints[self._dice.below(len(self._hints))]
+            if self._hints
+            else WORDS[self._dice.below(len(WORDS))]
+        )
+        while len(text) < least:
+            text += " " + WORDS[self._dice.below(len(WORDS))]
+        return text[:most]
+
+    def _matching(self, pattern: str) -> str:
+        try:
+            compiled = re.compile(pattern)
+        except re.error:
+            return PATTERN_CANDIDATES[0]
+        return next((one for one in PATTERN_CANDIDATES if compiled.search(one)), PATTERN_CANDIDATES[0])
+
+
+def strict_fault(schema: Any, where: tuple[str, ...] = ()) -> str | None:
+    """Why OpenAI's strict mode refuses this schema, or None.
+
+    Rule (structured outputs guide): every object says `additionalProperties: false` and requires all its properties.
+    """
+    if not isinstance(schema, dict):
+        return None
+    if schema.get("type") == "object" or "properties" in schema:
+        if schema.get("additionalProperties") is not False:
+            return f"In context={where!r}, 'additionalProperties' is required to be supplied and to be false."
+        missing = [name for name in schema.get("properties", {}) if name not in schema.get("required", ())]
+        if missing:
+            return (
+                f"In context={where!r}, 'required' is required to be supplied and to be an array including every key "
+                f"in properties. Missing '{missing[0]}'."
+            )
+    for name in ("properties", "$defs", "definitions"):
+        for key, inner in (schema.get(name) or {}).items():
+            if fault := strict_fault(inner, (*where, name, key)):
+                return fault
+    for name in ("anyOf", "oneOf", "allOf"):
+        for at, inner in enumerate(schema.get(name) or ()):
+            if fault := strict_fault(inner, (*where, name, str(at))):
+                return fault
+    return strict_fault(schema["items"], (*where, "items")) if "items" in schema else None
