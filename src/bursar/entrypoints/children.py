@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -18,15 +19,13 @@ STOP_WAIT_S_MAX = 15.0
 
 
 @asynccontextmanager
-async def beside(
-    name: str, words: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int] = ()
-) -> AsyncIterator[None]:
+async def beside(name: str, words: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[None]:
     """Run `bursar WORDS` while the block lasts; start it again when it ends by itself.
 
     The child gets a process group of its own, so that Ctrl-C reaches only us and we stop it in order. Its
     standard input is a pipe that closes when we die, however we die; `until_parent_dies` watches it there.
     """
-    keeper = asyncio.create_task(keep(name, words, environment, pass_fds), name=f"child {name}")
+    keeper = asyncio.create_task(keep(name, words, environment), name=f"child {name}")
     try:
         yield
     finally:
@@ -35,9 +34,7 @@ async def beside(
             await keeper
 
 
-async def keep(
-    name: str, words: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int]
-) -> None:
+async def keep(name: str, words: Sequence[str], environment: Mapping[str, str]) -> None:
     wait_s = RESTART_WAIT_S_MIN
     clock = asyncio.get_running_loop().time
     while True:
@@ -49,7 +46,6 @@ async def keep(
             *words,
             stdin=asyncio.subprocess.PIPE,
             env={**os.environ, **environment},
-            pass_fds=pass_fds,
             process_group=0,
         )
         try:
@@ -73,6 +69,21 @@ async def end(child: asyncio.subprocess.Process) -> None:
         log.warning("child.killed", pid=child.pid)
         child.kill()
         await child.wait()
+
+
+async def until_told(*, with_parent: bool) -> None:
+    """Return at SIGINT or SIGTERM, or, for a child, when the parent is gone."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, told.set)
+    waits: list[asyncio.Task[object]] = [asyncio.create_task(told.wait())]
+    if with_parent:
+        waits.append(asyncio.create_task(until_parent_dies()))
+    _, others = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def until_parent_dies() -> None:

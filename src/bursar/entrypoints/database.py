@@ -2,20 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from bursar.db.embedded import attach
 from bursar.settings import Settings
 
 
 @contextmanager
-def database(settings: Settings) -> Iterator[str]:
-    """Yield the connection URL, keeping the embedded PostgreSQL up inside the block when there is no other.
+def database(settings: Settings, role: Literal["gateway", "api", "worker"] | None = None) -> Iterator[str]:
+    """Yield the connection URL, the role's own if it has one; keeps the embedded PostgreSQL up inside the block.
 
     Raises:
         EmbeddedPostgresFailed: the embedded one cannot run.
     """
-    if settings.database_url:
-        yield settings.database_url
+    told = settings.dsn_of(role, "") if role else settings.database_url
+    if told:
+        yield told
         return
     with attach(settings.data_dir) as postgres:
         yield postgres.dsn

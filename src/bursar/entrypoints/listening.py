@@ -1,7 +1,6 @@
 """Taking a port, and saying what to do when somebody has it."""
 
 import errno
-import os
 import socket
 
 PORTS_TRIED = 100
@@ -44,6 +43,18 @@ def bound(host: str, port: int) -> socket.socket:
     return taken
 
 
+def free_port(host: str, wished: int) -> int:
+    """The wished port when it can be had, else one after it. Somebody may still take it first.
+
+    Raises:
+        PortTaken: a hundred in a row are taken.
+    """
+    found = free_port_after(host, wished - 1)
+    if found is None:
+        raise PortTaken(f"no port from {wished} to {wished + PORTS_TRIED} is free on {host}")
+    return found
+
+
 def free_port_after(host: str, port: int) -> int | None:
     """The next port that can be had, for a suggestion; None when a hundred are taken."""
     first = max(port, 1023) + 1
@@ -63,11 +74,5 @@ def port_of(taken: socket.socket) -> int:
 
 def address_of(taken: socket.socket) -> str:
     """A URL that a browser on this machine can open."""
-    host = str(taken.getsockname()[0])
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound
-    return f"http://{shown}:{port_of(taken)}"
-
-
-def inherit(number: int) -> socket.socket:
-    """Take over a listening socket that the parent process opened."""
-    return socket.socket(fileno=os.dup(number))
+    host = str(taken.getsockname()[0]) shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]"
+    if ":" in host else host)  # noqa: S104 - compared, not bound return f"http://{shown}:{port_of(taken)}"

@@ -1,0 +1,184 @@
+"""The `bursar` command. Each command imports what it runs when it runs: `bursar --help` stays quick."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Annotated, NoReturn
+
+import typer
+
+from bursar.entrypoints import logs
+from bursar.settings import Settings, SettingsInvalid
+
+EXIT_TERMINATED = 128 + signal.SIGTERM
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+app = typer.Typer(
+    name="bursar",
+    help="Sell AI by the drop: one key for every model, every request funded, measured, priced and booked.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+books = typer.Typer(help="Prove that the books balance.", no_args_is_help=True)
+db = typer.Typer(help="The database.", no_args_is_help=True)
+app.add_typer(books, name="books")
+app.add_typer(db, name="db")
+
+PortOption = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")]
+HostOption = Annotated[str | None, typer.Option(help="Address to listen on.")]
+WithParent = Annotated[
+    bool, typer.Option("--with-parent", hidden=True, help="End when standard input closes.")
+]
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bursar {metadata.version('bursar')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+def loaded(host: str | None = None, port: int | None = None) -> Settings:
+    """Read the settings and set up the log; options win over the environment."""
+    settings = Settings.load()
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    logs.set_up(settings.log_level, settings.log_format)
+    return settings.model_copy(update=given)
+
+
+@contextmanager
+def server_database(settings: Settings) -> Iterator[str]:
+    """A database with the newest schema, for the programs that own their machine."""
+    from bursar.db.migrate import migrate
+    from bursar.entrypoints.database import database
+
+    with database(settings) as dsn:
+        migrate(dsn)
+        yield dsn
+
+
+@app.command()
+def serve(host: HostOption = None, port: PortOption = None) -> None:
+    """Run everything on one port: gateway, API and a worker beside them."""
+    from bursar.entrypoints import serve as server
+
+    settings = loaded(host, port)
+    with server_database(settings) as dsn:
+        server.run(server.all_in_one, settings, dsn)
+
+
+@app.command()
+def gateway(host: HostOption = None, port: PortOption = None) -> None:
+    """Run the gateway alone: /v1 in OpenAI's dialect."""
+    from bursar.entrypoints import serve as server
+    from bursar.entrypoints.database import database
+
+    settings = loaded(host, port)
+    with database(settings, "gateway") as dsn:
+        server.run(server.gateway_alone, settings, dsn)
+
+
+@app.command()
+def api(host: HostOption = None, port: PortOption = None) -> None:
+    """Run the control plane alone: /api/v1 and its documents at /docs."""
+    from bursar.entrypoints import serve as server
+    from bursar.entrypoints.database import database
+
+    settings = loaded(host, port)
+    with database(settings, "api") as dsn:
+        server.run(server.api_alone, settings, dsn)
+
+
+@app.command()
+def worker(with_parent: WithParent = False) -> None:
+    """Run the worker: posting, sweeping, expiry, partitions, events, books check."""
+    from bursar.entrypoints.database import database
+    from bursar.entrypoints.worker import run_worker
+
+    settings = loaded()
+    with database(settings, "worker") as dsn:
+        run_worker(settings, dsn, with_parent=with_parent)
+
+
+@app.command()
+def simulate(
+    host: HostOption = None,
+    port: PortOption = None,
+    tokens_per_s: Annotated[int, typer.Option(min=0, help="Speed of the answers; 0: at once.")] = 0,
+    first_token_ms: Annotated[int, typer.Option(min=0, help="Wait before an answer begins.")] = 0,
+    with_parent: WithParent = False,
+) -> None:
+    """Run providers that are not there: OpenAI and Anthropic, simulated, with faults on request."""
+    from bursar.entrypoints.simulate import run_simulator
+    from bursar.simulator.settings import SimulatorSettings
+
+    pace = SimulatorSettings(tokens_per_s=tokens_per_s, first_token_ms=first_token_ms)
+    run_simulator(loaded(host), pace, port=port, with_parent=with_parent)
+
+
+@app.command()
+def demo(host: HostOption = None, port: PortOption = None) -> None:
+    """Run everything with simulated providers, USD 100.00 and a key; prints what to paste."""
+    from bursar.entrypoints.demo import run_demo
+
+    run_demo(loaded(host, port))
+
+
+@db.command("migrate")
+def db_migrate() -> None:
+    """Bring the database to the newest schema."""
+    with server_database(loaded()):
+        typer.echo("the schema is up to date")
+
+
+@books.command("check")
+def books_check(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Check every invariant of the books; exit 1 and name the offenders when one fails."""
+    from bursar.entrypoints.books import check_books
+    from bursar.entrypoints.database import database
+
+    with database(loaded(), "worker") as dsn:
+        raise typer.Exit(check_books(dsn, as_json=as_json))
+
+
+def end_in_order(_signal: int, _frame: object) -> NoReturn:
+    """Let `finally` and `with` run, so that nothing of ours is left behind."""
+    raise SystemExit(EXIT_TERMINATED)
+
+
+def main() -> None:
+    """Run the command line. An expected failure is one line on standard error; 2: the settings are wrong."""
+    from bursar.db.embedded_program import EmbeddedPostgresFailed
+    from bursar.entrypoints.listening import PortTaken
+
+    signal.signal(signal.SIGTERM, end_in_order)
+    try:
+        app()
+    except SettingsInvalid as error:
+        sys.exit(complain(error, 2))
+    except (EmbeddedPostgresFailed, PortTaken) as error:
+        sys.exit(complain(error, 1))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def complain(error: Exception, code: int) -> int:
+    typer.echo(f"bursar: {error}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()
