@@ -1,8 +1,8 @@
 """Server-sent events: cutting a byte stream into events, whatever the chunks look like.
 
-The framing rules are those of the WHATWG HTML standard, section "Server-sent events": lines end in LF, CRLF or
-CR, a blank line ends an event, lines that begin with a colon are comments. Everything is done on bytes, so a
-UTF-8 character cut in two by a chunk boundary is never looked at before it is whole.
+The framing rules are those of the WHATWG HTML standard, section "Server-sent events": lines end in LF, CRLF
+or CR, a blank line ends an event, lines that begin with a colon are comments. Everything is done on bytes,
+so a UTF-8 character cut in two by a chunk boundary is never looked at before it is whole.
 """
 
 import re
@@ -96,12 +96,7 @@ class Framer:
 
 def parse(frame: bytes) -> Event | None:
     """The event a frame carries; `None` for comments, blank lines and frames without data."""
-    if (
-        frame.startswith(b"data: ")
-        and frame.count(b"\n") == 2
-        and frame.endswith(b"\n\n")
-        and b"\r" not in frame
-    ):
+    if frame.startswith(b"data: ") and frame.find(b"\n") == len(frame) - len(b"\n\n") and b"\r" not in frame:
         return Event("", frame[6:-2])
     return _parse_lines(frame)
 

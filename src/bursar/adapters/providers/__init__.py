@@ -11,8 +11,10 @@ connections, time-outs and money. There are two ways through an adapter:
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
+from bursar.core.chat import ChatAnswer, ChatEvent, ChatRequest
+from bursar.core.sse import Event
 from bursar.core.usage import Usage
 
 FailureKind = Literal[
@@ -56,8 +58,9 @@ class Deployment:
 class ProviderFailure(Exception):
     """A provider's error as the gateway sees it.
 
-    `status`, `code` and `message` are what the caller may be shown: they never carry a credential, a host name
-    or an address. Trouble between us and the provider (its keys, our bill) is told as a plain `provider_error`.
+    `status`, `code` and `message` are what the caller may be shown: they never carry a credential, a host
+    name or an address. Trouble between us and the provider (its keys, our bill) is told as a plain
+    `provider_error`.
     """
 
     kind: FailureKind
@@ -71,6 +74,15 @@ class ProviderFailure(Exception):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at one deployment with one credential; `max_tokens` bounds the output for the gateway."""
+
+    deployment: Deployment
+    secret: str = field(repr=False)
+    max_tokens: int | None = None
 
 
 def broken_answer(message: str) -> ProviderFailure:
@@ -87,7 +99,6 @@ class UpstreamRequest:
     body: bytes = field(repr=False)
 
 
-@runtime_checkable
 class Provider(Protocol):
     """What every adapter offers. Adapters hold no state: one instance serves every request."""
 
@@ -107,28 +118,61 @@ class Provider(Protocol):
         ...
 
     def failure(
-        self, status: int, headers: Mapping[str, str], body: bytes, *, deployment: Deployment, secret: str
+        self, status: int, headers: Mapping[str, str], body: bytes, attempt: Attempt
     ) -> ProviderFailure:
-        """Classify an error answer; `deployment` and `secret` name what must never be shown."""
+        """Classify an error answer; `attempt` names what must never be shown.
+
+        Status 200 means that the error came inside an answer that began well.
+        """
         ...
 
 
-@runtime_checkable
 class PassThrough(Provider, Protocol):
-    """A provider whose dialect callers speak too."""
+    """A provider whose dialect callers speak too: a caller's `dialect` equal to its own passes through."""
 
-    def edit(
-        self,
-        raw: Mapping[str, Any],
-        deployment: Deployment,
-        *,
-        secret: str,
-        stream: bool,
-        max_tokens: int | None,
-    ) -> UpstreamRequest:
+    def edit(self, raw: Mapping[str, Any], attempt: Attempt, *, stream: bool) -> UpstreamRequest:
         """The caller's own request with only model, output bound and usage flags changed."""
         ...
 
-    def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage:
-        """The provider's usage object in disjoint classes."""
+    def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage | None:
+        """The provider's usage object in disjoint classes; `None` when it counts nothing."""
+        ...
+
+
+class StreamReader(Protocol):
+    """Reads one stream of a translated provider, event by event."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The latest usage, cumulative; `None` before any was reported."""
+        ...
+
+    @property
+    def usage_final(self) -> bool:
+        """Whether `usage` counts the output too: a figure sent before the output is a placeholder."""
+        ...
+
+    @property
+    def terminal(self) -> bool:
+        """The provider said that the answer is complete."""
+        ...
+
+    def read(self, event: Event) -> list[ChatEvent]:
+        """What the event says. Raises `ProviderFailure` for error events and shapes that make no sense."""
+        ...
+
+
+class Translator(Provider, Protocol):
+    """A provider reached through the canonical form."""
+
+    def build(self, request: ChatRequest, attempt: Attempt, *, stream: bool) -> UpstreamRequest:
+        """The provider's own request. Raises `BadRequest` for what it cannot do."""
+        ...
+
+    def read_answer(self, body: bytes, request: ChatRequest) -> ChatAnswer:
+        """A whole 2xx answer. Raises `ProviderFailure` when it is none."""
+        ...
+
+    def read_stream(self, request: ChatRequest, attempt: Attempt) -> StreamReader:
+        """A reader for one stream that answers `request`."""
         ...

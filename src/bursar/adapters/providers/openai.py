@@ -5,13 +5,26 @@ from typing import Any
 
 import orjson
 
-from bursar.adapters.providers import Deployment, Disposition, ProviderFailure, Rule, UpstreamRequest
-from bursar.adapters.providers.openai_failures import classify, read_error
+from bursar.adapters.providers import Attempt, Disposition, ProviderFailure, Rule, UpstreamRequest
+from bursar.adapters.providers.dispositions import forwarded, refused, translated
+from bursar.adapters.providers.failures import classify, read_error
+from bursar.adapters.providers.openai_properties import PROPERTIES
 from bursar.adapters.providers.openai_usage import read_usage
+from bursar.core.chat import unsupported
 from bursar.core.usage import Usage
 
-_FORWARDED = Rule(Disposition.FORWARDED)
-DISPOSITION: Mapping[str, Rule] = {}
+_NO_PRICE = refused("no price for this tier is kept")
+DISPOSITION: Mapping[str, Rule] = {
+    **dict.fromkeys(PROPERTIES, forwarded()),
+    "model": translated("the deployment's own model name"),
+    "max_completion_tokens": translated("lowered when the wallet covers less"),
+    "max_tokens": translated("lowered when the wallet covers less"),
+    "stream_options": translated("see its parts"),
+    "stream_options.include_usage": translated("always on upstream; the usage is passed on when asked for"),
+    "service_tier=priority": _NO_PRICE,
+    "service_tier=fast": _NO_PRICE,
+    "service_tier=scale": _NO_PRICE,
+}
 
 
 class OpenAI:
@@ -19,38 +32,39 @@ class OpenAI:
 
     kind = "openai"
     dialect = "openai_chat"
-    dispositions = DISPOSITION
+    dispositions: Mapping[str, Rule] = DISPOSITION
     output_bound = "max_completion_tokens"
     """The property that bounds the output when the caller set none."""
 
-    def edit(
-        self,
-        raw: Mapping[str, Any],
-        deployment: Deployment,
-        *,
-        secret: str,
-        stream: bool,
-        max_tokens: int | None,
-    ) -> UpstreamRequest:
+    def edit(self, raw: Mapping[str, Any], attempt: Attempt, *, stream: bool) -> UpstreamRequest:
         """The caller's request with our model name, the output bound, and usage asked for in streams.
 
-        It is written anew from what was parsed, so a property given twice cannot mean one thing to us and another
-        to the provider.
+        It is written anew from what was parsed, so a property given twice cannot mean one thing to us and
+        another to the provider.
         """
-        body = {**raw, "model": deployment.provider_model}
+        self._check_tier(raw.get("service_tier"))
+        body = {**raw, "model": attempt.deployment.provider_model}
         if stream:
             body["stream_options"] = {**(raw.get("stream_options") or {}), "include_usage": True}
-        if max_tokens is not None:
-            self._bound(body, max_tokens)
-        return UpstreamRequest(path="/chat/completions", headers=_headers(secret), body=orjson.dumps(body))
+        if attempt.max_tokens is not None:
+            self._bound(body, attempt.max_tokens)
+        return UpstreamRequest(
+            path="/chat/completions", headers=_headers(attempt.secret), body=orjson.dumps(body)
+        )
 
-    def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage:
+    def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage | None:
         return read_usage(raw, service_tier=service_tier)
 
     def failure(
-        self, status: int, headers: Mapping[str, str], body: bytes, *, deployment: Deployment, secret: str
+        self, status: int, headers: Mapping[str, str], body: bytes, attempt: Attempt
     ) -> ProviderFailure:
-        return classify(read_error(body), status, headers, deployment=deployment, secret=secret)
+        return classify(read_error(body), status, headers, attempt)
+
+    def _check_tier(self, tier: Any) -> None:
+        """Tiers that cost more than the price book says are refused."""
+        rule = self.dispositions.get(f"service_tier={tier}") if tier is not None else None
+        if rule is not None and rule.disposition is Disposition.REFUSED:
+            raise unsupported("service_tier", rule.why)
 
     def _bound(self, body: dict[str, Any], max_tokens: int) -> None:
         given = [name for name in ("max_completion_tokens", "max_tokens") if body.get(name) is not None]

@@ -1,9 +1,10 @@
 """Usage in OpenAI's shape, mapped to disjoint classes.
 
-Source: OpenAI's API reference, schema `CompletionUsage`. `prompt_tokens` includes cached, cache-write, audio and
-image tokens; `completion_tokens` includes reasoning, audio and rejected prediction tokens. Servers that copy the
-shape differ: xAI counts reasoning beside `completion_tokens`, DeepSeek names cache hits at the top level, some
-send floats, strings or nothing. The provider's own total decides where two readings are possible.
+Source: OpenAI's API reference, schema `CompletionUsage`. `prompt_tokens` includes cached, cache-write,
+audio and image tokens; `completion_tokens` includes reasoning, audio and rejected prediction tokens.
+Servers that copy the shape differ: xAI counts reasoning beside `completion_tokens`, DeepSeek names cache
+hits at the top level, some send floats, strings or nothing. The provider's own total decides where two
+readings are possible.
 """
 
 from collections.abc import Mapping
@@ -11,31 +12,31 @@ from typing import Any
 
 import orjson
 
+from bursar.adapters.providers.counts import FLAG_INCOMPLETE, CountReader, split
 from bursar.core.usage import Meter, Usage
 
 FLAG_TOTAL_MISMATCH = "usage_total_mismatch"
-FLAG_SUBSET_MISMATCH = "usage_subset_mismatch"
-FLAG_MALFORMED = "usage_malformed"
 
 
-def read_usage(raw: Mapping[str, Any], *, service_tier: str | None = None) -> Usage:
-    """The disjoint form of a chat completion's `usage` object; what does not add up is flagged, never guessed."""
-    reader = _Reader(raw)
-    prompt, completion, total = (
-        reader.count("prompt_tokens"),
-        reader.count("completion_tokens"),
-        reader.total(),
-    )
-    input_parts = _input_parts(reader)
+def read_usage(raw: Mapping[str, Any], *, service_tier: str | None = None) -> Usage | None:
+    """The disjoint form of a chat completion's `usage`; what does not add up is flagged, never guessed.
+
+    `None` when neither input nor output is counted: that is a missing usage, not a zero.
+    """
+    reader = CountReader(raw)
+    counted = _totals(reader)
+    if counted is None:
+        return None
+    prompt, completion, total = counted
     output_parts = _output_parts(reader)
-    reasoning_beside = total == prompt + completion + output_parts[Meter.OUT_REASONING] != prompt + completion
-    if reasoning_beside:
-        completion += output_parts[Meter.OUT_REASONING]
-    if total is not None and total != prompt + completion:
+    reasoning = output_parts[Meter.OUT_REASONING]
+    if reasoning and total == prompt + completion + reasoning:
+        completion = total - prompt  # this server counts reasoning beside the visible output
+    if total not in {None, prompt + completion}:
         reader.flag(FLAG_TOTAL_MISMATCH)
     quantities = {
-        **_split(Meter.IN_FRESH, prompt, input_parts, reader),
-        **_split(Meter.OUT_TEXT, completion, output_parts, reader),
+        **split(Meter.IN_FRESH, prompt, _input_parts(reader), reader),
+        **split(Meter.OUT_TEXT, completion, output_parts, reader),
     }
     return Usage(
         quantities={meter: quantity for meter, quantity in quantities.items() if quantity},
@@ -45,47 +46,20 @@ def read_usage(raw: Mapping[str, Any], *, service_tier: str | None = None) -> Us
     )
 
 
-class _Reader:
-    """Reads counts from a mapping that may hold anything; keeps the flags raised on the way."""
-
-    def __init__(self, raw: Mapping[str, Any]) -> None:
-        self.raw = raw
-        self.flags: list[str] = []
-
-    def flag(self, name: str) -> None:
-        if name not in self.flags:
-            self.flags.append(name)
-
-    def count(self, name: str, group: str | None = None) -> int:
-        """A token count, 0 when absent; anything but a whole number ≥ 0 is flagged and read as 0."""
-        source = self.raw if group is None else self.raw.get(group)
-        if not isinstance(source, Mapping):
-            return 0
-        value = source.get(name)
-        if value is None:
-            return 0
-        count = whole_number(value)
-        if count is None:
-            self.flag(FLAG_MALFORMED)
-            return 0
-        return count
-
-    def total(self) -> int | None:
-        return whole_number(self.raw.get("total_tokens"))
-
-
-def whole_number(value: object) -> int | None:
-    """A count as servers write it (7, 7.0, "7"); `None` for anything else, negative numbers included."""
-    if isinstance(value, bool) or value is None:
+def _totals(reader: CountReader) -> tuple[int, int, int | None] | None:
+    """Input, output and their stated sum; a missing one of the two is what the sum leaves for it."""
+    prompt, completion = reader.optional("prompt_tokens"), reader.optional("completion_tokens")
+    total = reader.optional("total_tokens")
+    if prompt is None and completion is None:
         return None
-    if isinstance(value, int):
-        return value if value >= 0 else None
-    if isinstance(value, float):
-        return int(value) if value >= 0 and value.is_integer() else None
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
+    if prompt is None or completion is None:
+        other = max(0, (total or 0) - (prompt or completion or 0))
+        reader.flag(FLAG_INCOMPLETE)
+        return (other if prompt is None else prompt, other if completion is None else completion, total)
+    return prompt, completion, total
 
 
-def _input_parts(reader: _Reader) -> dict[Meter, int]:
+def _input_parts(reader: CountReader) -> dict[Meter, int]:
     details = "prompt_tokens_details"
     cached = reader.count("cached_tokens", details) or reader.count("prompt_cache_hit_tokens")
     return {
@@ -96,25 +70,9 @@ def _input_parts(reader: _Reader) -> dict[Meter, int]:
     }
 
 
-def _output_parts(reader: _Reader) -> dict[Meter, int]:
+def _output_parts(reader: CountReader) -> dict[Meter, int]:
     details = "completion_tokens_details"
     return {
         Meter.OUT_REASONING: reader.count("reasoning_tokens", details) or reader.count("reasoning_tokens"),
         Meter.OUT_AUDIO: reader.count("audio_tokens", details),
     }
-
-
-def _split(rest: Meter, whole: int, parts: dict[Meter, int], reader: _Reader) -> dict[Meter, int]:
-    """`whole` cut into its parts and the rest; parts larger than the whole are flagged and cut to fit in order.
-
-    Modal tokens that were served from cache are counted in both subsets and the API gives no split, so an
-    overlap takes from the later part: the sum stays the provider's own.
-    """
-    left, cut = whole, {}
-    for meter, part in parts.items():
-        taken = min(part, left)
-        if taken != part:
-            reader.flag(FLAG_SUBSET_MISMATCH)
-        cut[meter] = taken
-        left -= taken
-    return {rest: left, **cut}

@@ -1,14 +1,12 @@
 """What callers speak: one module reads a dialect's requests and writes its answers, frames and errors."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from bursar.adapters.providers import ProviderFailure
 from bursar.core.estimate import tokens_of_text
-
-if TYPE_CHECKING:
-    from bursar.core.usage import Usage
+from bursar.core.usage import Meter, Usage
 
 FOLD_SIZE = 256 * 1024
 """Delivered output kept before it is counted and forgotten: counting is put off, memory stays bounded."""
@@ -36,14 +34,14 @@ class ChatCall:
 class Measured:
     """What one attempt produced so far; the pipeline reads it, the exchange writes it.
 
-    `usage` is the latest the provider reported (`None`: it reported none), `terminal` whether the answer is
-    known to be complete, `error` a provider's error inside the stream: the exchange swallows such an event, the
-    pipeline ends the answer with `cut`.
+    `usage` is the latest the provider reported (`None`: it reported none); until `usage_final` it counts
+    the input only. `terminal` says whether the answer is known to be complete. `error` is a provider's
+    error inside the stream: the exchange swallows such an event, the pipeline ends the answer with `cut`.
     """
 
     __slots__ = (
         "_delivered", "_read", "_unread", "_unread_size", "content_filtered", "error", "finish_reason",
-        "output_started", "provider_request_id", "terminal", "usage",
+        "output_started", "provider_request_id", "terminal", "usage", "usage_final",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +49,7 @@ class Measured:
     ) -> None:
         """Start empty; `read` takes the output text out of frames given to `deliver_later`."""
         self.usage: Usage | None = None
+        self.usage_final = False
         self.terminal = False
         self.output_started = False
         self.finish_reason: str | None = None
@@ -64,14 +63,31 @@ class Measured:
 
     @property
     def explicit_zero(self) -> bool:
-        """The provider reported usage, and it is zero: nothing is owed (who-pays rule)."""
-        return self.usage is not None and not any(self.usage.quantities.values())
+        """The provider reported usage, it is zero and nothing about it is doubtful: nothing is owed."""
+        usage = self.usage
+        return (
+            self.usage_final and usage is not None and not usage.flags and not any(usage.quantities.values())
+        )
 
     @property
     def delivered_tokens(self) -> int:
         """Estimated tokens of all output handed to the caller: content, reasoning and tool calls."""
         self._fold()
         return self._delivered
+
+    def report(self, usage: Usage | None, *, final: bool) -> None:
+        """Note the provider's latest, cumulative usage."""
+        self.usage = usage
+        self.usage_final = final and usage is not None
+
+    def best_usage(self, input_tokens: int) -> Usage:
+        """The final usage, else the reported input (or `input_tokens`) and the delivered output."""
+        if self.usage is not None and self.usage_final:
+            return self.usage
+        came = {Meter.OUT_TEXT: self.delivered_tokens}
+        if self.usage is None:
+            return Usage(quantities={Meter.IN_FRESH: input_tokens, **came}, estimated=True)
+        return replace(self.usage, quantities={**self.usage.quantities, **came}, estimated=True)
 
     def deliver(self, text: str) -> None:
         """Count output text that goes to the caller."""

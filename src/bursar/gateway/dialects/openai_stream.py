@@ -9,52 +9,27 @@ from typing import Any
 
 import orjson
 
-from bursar.adapters.providers import Deployment, PassThrough, ProviderFailure, broken_answer
-from bursar.core.sse import EventTooLarge, Framer, frame_of, parse
-from bursar.gateway.dialects import ChatCall, Measured
-from bursar.gateway.dialects.openai_chat import error_body
+from bursar.adapters.providers import Attempt, PassThrough, broken_answer
+from bursar.core.sse import frame_of, parse
+from bursar.gateway.dialects import ChatCall
+from bursar.gateway.dialects.openai_exchange import STREAM_MALFORMED, OpenAIExchange
 
-DONE = b"data: [DONE]\n\n"
-STREAM_MALFORMED = "The provider's stream is malformed."
-STREAM_EVENT_TOO_LARGE = "An event of the provider's stream is too large."
 _CHUNK_FIELDS = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
-class PassThroughExchange:
+class PassThroughExchange(OpenAIExchange):
     """Exchange whose both sides speak OpenAI chat. Frames go byte for byte; usage waits for `tail`."""
 
-    def __init__(
-        self,
-        call: ChatCall,
-        provider: PassThrough,
-        deployment: Deployment,
-        *,
-        secret: str,
-        max_tokens: int | None,
-    ) -> None:
-        request = provider.edit(
-            call.raw, deployment, secret=secret, stream=call.stream, max_tokens=max_tokens
-        )
-        self.path = request.path
-        self.headers = request.headers
-        self.body = request.body
-        self.measured = Measured(read=text_of_frames)
-        self._call = call
-        self._provider = provider
-        self._deployment = deployment
-        self._secret = secret
-        self._framer = Framer()
-        self._envelope: dict[str, Any] = {}
+    def __init__(self, call: ChatCall, provider: PassThrough, attempt: Attempt) -> None:
+        request = provider.edit(call.raw, attempt, stream=call.stream)
+        super().__init__(call, provider, attempt, request)
+        self._read_usage_of = provider.usage
+        self._shared: dict[str, Any] = {}
         self._usage: dict[str, Any] | None = None
         self._finished: set[int] = set()
 
-    def opened(self, headers: Mapping[str, str]) -> None:
-        self.measured.provider_request_id = headers.get("x-request-id") or headers.get("request-id")
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderFailure:
-        return self._provider.failure(status, headers, body, deployment=self._deployment, secret=self._secret)
-
     def answer(self, status: int, body: bytes) -> bytes:
+        """The body itself, once it is known to be an answer."""
         try:
             parsed = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -73,52 +48,23 @@ class PassThroughExchange:
         return body
 
     def feed(self, chunk: bytes) -> list[bytes]:
+        """Frames ready for the caller; a plain chunk is handed on as it is."""
         measured = self.measured
         if measured.output_started and not self._framer.pending and is_plain(chunk):
             if measured.error or measured.terminal:
                 return []
             measured.deliver_later(chunk)
             return [chunk]
-        try:
-            frames = self._framer.feed(chunk)
-        except EventTooLarge:
-            measured.error = measured.error or broken_answer(STREAM_EVENT_TOO_LARGE)
-            return []
-        return self._pass_on(frames)
+        return super().feed(chunk)
 
     def end(self) -> list[bytes]:
-        rest = self._framer.finish()
-        frames = self._pass_on([rest]) if rest.strip() else []
-        if len(self._finished) >= self._call.n:
+        """As in the protocol; every choice finished counts as complete even without the end marker."""
+        frames = super().end()
+        if len(self._finished) >= self._call.n and not self.measured.error:
             self.measured.terminal = True
         return frames
 
-    def tail(self, cost: Mapping[str, Any] | None) -> list[bytes]:
-        if not self._call.include_usage:
-            return [DONE]
-        chunk = {
-            "object": "chat.completion.chunk",
-            **self._envelope,
-            "choices": [],
-            "usage": {**(self._usage or self._estimated(cost or {})), **(cost or {})},
-        }
-        return [frame_of(orjson.dumps(chunk)), DONE]
-
-    def cut(self, code: str, message: str) -> list[bytes]:
-        return [frame_of(error_body(502, code, message)), DONE]
-
-    def _pass_on(self, frames: list[bytes]) -> list[bytes]:
-        passed = []
-        for frame in frames:
-            if self.measured.error or self.measured.terminal:
-                break
-            kept = self._read_frame(frame)
-            if kept:
-                passed.append(kept)
-        return passed
-
     def _read_frame(self, frame: bytes) -> bytes:
-        """Note what a frame says; answer the bytes the caller gets of it, possibly none."""
         event = parse(frame)
         if event is None:
             return frame
@@ -133,15 +79,13 @@ class PassThroughExchange:
             self.measured.error = broken_answer(STREAM_MALFORMED)
             return b""
         if chunk.get("error") or event.name == "error":
-            self.measured.error = self._provider.failure(
-                200, {}, event.data, deployment=self._deployment, secret=self._secret
-            )
+            self.measured.error = self.error(200, {}, event.data)
             return b""
         return self._read_chunk(chunk, frame)
 
     def _read_chunk(self, chunk: dict[str, Any], frame: bytes) -> bytes:
-        if not self._envelope:
-            self._envelope = {name: chunk[name] for name in _CHUNK_FIELDS if name in chunk}
+        if not self._shared:
+            self._shared = {name: chunk[name] for name in _CHUNK_FIELDS if name in chunk}
             self._name_request(chunk)
         choices = chunk.get("choices")
         if isinstance(choices, list):
@@ -159,10 +103,10 @@ class PassThroughExchange:
         if not isinstance(usage, dict):
             return False
         tier = parsed.get("service_tier")
-        self._usage = usage
-        self.measured.usage = self._provider.usage(
-            usage, service_tier=tier if isinstance(tier, str) else None
-        )
+        read = self._read_usage_of(usage, service_tier=tier if isinstance(tier, str) else None)
+        if read is not None:
+            self._usage = usage
+            self.measured.report(read, final=True)
         return True
 
     def _read_choice(self, choice: object, key: str) -> None:
@@ -180,10 +124,15 @@ class PassThroughExchange:
         if self.measured.provider_request_id is None and isinstance(identity, str):
             self.measured.provider_request_id = identity
 
-    def _estimated(self, cost: Mapping[str, Any]) -> dict[str, int]:
-        sent = int(cost.get("input_tokens", self._call.input_tokens))
-        came = int(cost.get("output_tokens", self.measured.delivered_tokens))
-        return {"prompt_tokens": sent, "completion_tokens": came, "total_tokens": sent + came}
+    @staticmethod
+    def _text_of(frames: bytes) -> str:
+        return text_of_frames(frames)
+
+    def _envelope(self) -> Mapping[str, Any]:
+        return self._shared
+
+    def _usage_object(self, cost: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._usage or super()._usage_object(cost)
 
 
 def is_plain(chunk: bytes) -> bool:
@@ -197,7 +146,6 @@ def is_plain(chunk: bytes) -> bool:
         and chunk.endswith(b"}\n\n")
         and chunk.count(b"\n") == 2 * chunk.count(b"}\n\ndata: {") + 2
         and b'"error"' not in chunk
-        and b"\r" not in chunk
         and chunk.count(b'"finish_reason"') == chunk.count(b'"finish_reason":null')
         and chunk.count(b'"usage"') == chunk.count(b'"usage":null')
     )

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from bursar.adapters.providers import Deployment, FailureKind, ProviderFailure
+from bursar.adapters.providers import Attempt, FailureKind, ProviderFailure
 
 MESSAGE_CHARACTERS_MAX = 500
 """Enough to say what is wrong with a request; an upstream's stack trace is not."""
@@ -16,12 +16,13 @@ RETRY_AFTER_S_MAX = 3600
 OUR_TROUBLE = "The provider of this model cannot serve the request at the moment."
 
 _BILLING_CODES = frozenset({
-    "insufficient_quota", "billing_error", "billing_hard_limit_reached", "billing_not_active", "payment_required",
-    "insufficient_balance", "insufficient_credits", "credit_balance_too_low", "enforced_spend_limit_reached",
-    "contract_spend_limit_reached", "account_deactivated",
+    "insufficient_quota", "billing_error", "billing_hard_limit_reached", "billing_not_active",
+    "payment_required", "insufficient_balance", "insufficient_credits", "credit_balance_too_low",
+    "enforced_spend_limit_reached", "contract_spend_limit_reached", "account_deactivated",
 })  # fmt: skip
 _BILLING_WORDS = re.compile(
-    r"credit balance is too low|exceeded your current quota|insufficient (?:balance|credit|fund|quota)|billing",
+    r"credit balance is too low|exceeded your current quota|billing"
+    r"|insufficient (?:balance|credit|fund|quota)",
     re.IGNORECASE,
 )
 _CONTENT_CODES = frozenset({
@@ -30,7 +31,8 @@ _CONTENT_CODES = frozenset({
 })  # fmt: skip
 _AUTH_CODES = frozenset({"invalid_api_key", "authentication_error", "permission_error"})
 _SECRETS = re.compile(
-    r"(?:sk|pk|rk|xai|gsk|org|proj|key|Bearer)[-_ ][A-Za-z0-9*._\-]{6,}|eyJ[A-Za-z0-9_\-.]{10,}|AIza[A-Za-z0-9_\-]{10,}"
+    r"(?:sk|pk|rk|xai|gsk|org|proj|key|Bearer)[-_ ][A-Za-z0-9*._\-]{6,}"
+    r"|eyJ[A-Za-z0-9_\-.]{10,}|AIza[A-Za-z0-9_\-]{10,}"
 )
 _PLACES = re.compile(
     r"[a-z][a-z0-9+.\-]*://[^\s\"'<>)\]]+"
@@ -85,7 +87,7 @@ def _text(value: Any) -> str:
 
 
 def classify(
-    error: UpstreamError, status: int, headers: Mapping[str, str], *, deployment: Deployment, secret: str
+    error: UpstreamError, status: int, headers: Mapping[str, str], attempt: Attempt
 ) -> ProviderFailure:
     """Who must act on this error, and what the caller may read of it."""
     kind = _kind(error, status)
@@ -97,9 +99,7 @@ def classify(
         kind=kind,
         status=shown_status,
         code=_plain_code(error.code) or code if keeps_message else code,
-        message=sanitise(error.message, deployment=deployment, secret=secret)
-        if keeps_message
-        else _MESSAGE[kind],
+        message=sanitise(error.message, attempt) if keeps_message else _MESSAGE[kind],
         retry_after_s=retry_after_s(headers) if shown_status == _UNAVAILABLE else None,
         retryable=retryable,
         param=error.param if keeps_message else None,
@@ -107,6 +107,8 @@ def classify(
     )
 
 
+FOUND_IN_STREAM = 200
+"""Status of an error that came inside an answer which began well."""
 _UNAVAILABLE = 503
 _SHOWN: dict[FailureKind, tuple[int, str, bool]] = {
     "auth": (502, "provider_error", True),
@@ -130,8 +132,8 @@ _MESSAGE: dict[FailureKind, str] = {
     "content": "",
 }
 _KIND_OF_STATUS: dict[int, FailureKind] = {
-    401: "auth", 402: "billing", 403: "auth", 404: "not_found", 408: "server", 409: "server", 410: "not_found",
-    425: "server", 429: "rate_limited", 503: "overloaded", 529: "overloaded",
+    401: "auth", 402: "billing", 403: "auth", 404: "not_found", 408: "server", 409: "server",
+    410: "not_found", 425: "server", 429: "rate_limited", 503: "overloaded", 529: "overloaded",
 }  # fmt: skip
 
 
@@ -155,10 +157,11 @@ def _plain_code(code: str) -> str:
     return code if re.fullmatch(r"[a-z][a-z0-9_.]{0,63}", code) else ""
 
 
-def sanitise(message: str, *, deployment: Deployment, secret: str) -> str:
+def sanitise(message: str, attempt: Attempt) -> str:
     """`message` without credentials, addresses or host names, shortened; never empty."""
-    host = urlsplit(deployment.base_url).hostname or ""
-    for private in filter(None, (secret, deployment.base_url, host)):
+    base_url = attempt.deployment.base_url
+    host = urlsplit(base_url).hostname or ""
+    for private in filter(None, (attempt.secret, base_url, host)):
         message = message.replace(private, "…")
     message = _PLACES.sub("…", _SECRETS.sub("…", message))
     message = " ".join("".join(c if c.isprintable() else " " for c in message).split())

@@ -1,0 +1,59 @@
+"""Anthropic's Messages API, reached through the canonical form."""
+
+from collections.abc import Mapping
+
+import orjson
+
+from bursar.adapters.providers import Attempt, ProviderFailure, UpstreamRequest
+from bursar.adapters.providers.anthropic.answer import MessageStream, read_message
+from bursar.adapters.providers.anthropic.dispositions import DISPOSITION
+from bursar.adapters.providers.anthropic.request import cache_control, message_body
+from bursar.adapters.providers.failures import FOUND_IN_STREAM, classify, read_error
+from bursar.core.chat import ChatAnswer, ChatRequest
+from bursar.core.usage import Meter
+
+API_VERSION = "2023-06-01"
+_STATUS_OF_TYPE = {
+    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+    "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "api_error": 500,
+    "timeout_error": 504, "overloaded_error": 529,
+}  # fmt: skip
+"""HTTP status of each error type; in a stream only the type is told."""
+
+
+class Anthropic:
+    """Provider type `anthropic`."""
+
+    kind = "anthropic"
+    dialect = "anthropic_messages"
+    dispositions = DISPOSITION
+
+    def build(self, request: ChatRequest, attempt: Attempt, *, stream: bool) -> UpstreamRequest:
+        body = message_body(request, attempt, stream=stream)
+        headers = {
+            "x-api-key": attempt.secret,
+            "anthropic-version": API_VERSION,
+            "content-type": "application/json",
+        }
+        return UpstreamRequest(path="/messages", headers=headers, body=orjson.dumps(body))
+
+    def read_answer(self, body: bytes, request: ChatRequest) -> ChatAnswer:
+        return read_message(body, cache_life=_cache_life(request))
+
+    def read_stream(self, request: ChatRequest, attempt: Attempt) -> MessageStream:
+        def failure(body: bytes) -> ProviderFailure:
+            return self.failure(FOUND_IN_STREAM, {}, body, attempt)
+
+        return MessageStream(cache_life=_cache_life(request), failure=failure)
+
+    def failure(
+        self, status: int, headers: Mapping[str, str], body: bytes, attempt: Attempt
+    ) -> ProviderFailure:
+        error = read_error(body)
+        if status == FOUND_IN_STREAM:
+            status = _STATUS_OF_TYPE.get(error.type, 500)
+        return classify(error, status, headers, attempt)
+
+
+def _cache_life(request: ChatRequest) -> Meter:
+    return Meter.CACHE_WRITE_1H if "ttl" in cache_control(request) else Meter.CACHE_WRITE_5M
