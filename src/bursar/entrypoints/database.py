@@ -10,7 +10,7 @@ from bursar.settings import Settings
 
 @contextmanager
 def database(settings: Settings, role: Literal["gateway", "api", "worker"] | None = None) -> Iterator[str]:
-    """Yield the connection URL, the role's own if it has one; keeps the embedded PostgreSQL up inside the block.
+    """Yield the connection URL, the role's own if it has one; the embedded server is up inside the block.
 
     Raises:
         EmbeddedPostgresFailed: the embedded one cannot run.

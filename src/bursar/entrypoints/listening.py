@@ -74,5 +74,7 @@ def port_of(taken: socket.socket) -> int:
 
 def address_of(taken: socket.socket) -> str:
     """A URL that a browser on this machine can open."""
-    host = str(taken.getsockname()[0]) shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]"
-    if ":" in host else host)  # noqa: S104 - compared, not bound return f"http://{shown}:{port_of(taken)}"
+    host = str(taken.getsockname()[0])
+    any_address = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
+    shown = any_address.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port_of(taken)}"
