@@ -1,0 +1,161 @@
+"""SQL of usage. Everything names its organisation and a span of time, so that one index range is read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from bursar.db.engine import ReadSession
+from bursar.db.tables import api_key, organisation, price, provider, usage
+
+_KEY = (usage.c.started_at, usage.c.request_id, usage.c.attempt, usage.c.revision)
+_SHOWN = (
+    sa.select(
+        *(column for column in usage.c if column.name not in {"raw_usage", "content_hash"}),
+        provider.c.slug.label("provider"),
+    )
+    .select_from(usage)
+    .outerjoin(provider, provider.c.id == usage.c.provider_id)
+)
+
+
+class Place(NamedTuple):
+    """Where a row stands in the order of a listing."""
+
+    started_at: datetime
+    request_id: UUID
+    attempt: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which rows: a span of time, and what else they must match."""
+
+    organisation_id: UUID
+    since: datetime
+    until: datetime
+    model: str | None = None
+    api_key_id: UUID | None = None
+    provider_id: UUID | None = None
+    outcome: str | None = None
+    status: int | None = None
+    streamed: bool | None = None
+
+    def wheres(self) -> list[sa.ColumnElement[bool]]:
+        exact: dict[sa.ColumnElement[Any], object] = {
+            usage.c.model: self.model,
+            usage.c.api_key_id: self.api_key_id,
+            usage.c.provider_id: self.provider_id,
+            usage.c.outcome: self.outcome,
+            usage.c.status: self.status,
+            usage.c.streamed: self.streamed,
+        }
+        return [
+            usage.c.organisation_id == self.organisation_id,
+            usage.c.started_at >= self.since,
+            usage.c.started_at < self.until,
+            *(column == value for column, value in exact.items() if value is not None),
+        ]
+
+
+async def organisation_exists(read: ReadSession, organisation_id: UUID) -> bool:
+    question = sa.select(organisation.c.id).where(organisation.c.id == organisation_id)
+    return (await read.execute(question)).one_or_none() is not None
+
+
+async def usage_before(
+    read: ReadSession, wanted: Wanted, *, before: Place | None, limit: int
+) -> Sequence[sa.RowMapping]:
+    """Newest first."""
+    question = _SHOWN.where(*wanted.wheres()).order_by(*(column.desc() for column in _KEY)).limit(limit)
+    if before is not None:
+        question = question.where(sa.tuple_(*_KEY) < sa.tuple_(*before))
+    return (await read.execute(question)).mappings().all()
+
+
+async def usage_of_request(
+    read: ReadSession, organisation_id: UUID, request_id: UUID, started_at: datetime
+) -> Sequence[sa.RowMapping]:
+    """All attempts and revisions, in order. The time is the request id's own."""
+    question = _SHOWN.where(
+        usage.c.organisation_id == organisation_id,
+        usage.c.started_at == started_at,
+        usage.c.request_id == request_id,
+    ).order_by(usage.c.attempt, usage.c.revision)
+    return (await read.execute(question)).mappings().all()
+
+
+async def prices_by_id(read: ReadSession, price_ids: Iterable[int]) -> Sequence[sa.RowMapping]:
+    question = sa.select(price).where(price.c.id.in_(list(price_ids)))
+    return (await read.execute(question)).mappings().all()
+
+
+def _bucket(by: str) -> sa.ColumnElement[str]:
+    match by:
+        case "day":
+            return sa.func.to_char(sa.func.timezone("UTC", usage.c.started_at), "YYYY-MM-DD")
+        case "model":
+            return sa.cast(usage.c.model, sa.Text)
+        case "key":
+            return sa.cast(usage.c.api_key_id, sa.Text)
+        case _:
+            return sa.func.coalesce(provider.c.slug, "")
+
+
+async def totals(read: ReadSession, wanted: Wanted, *, by: str, limit: int) -> Sequence[sa.RowMapping]:
+    """Sums of what was rated row by row: a sum is never priced. Days newest first, others dearest first."""
+    bucket = _bucket(by).label("bucket")
+    sale = sa.func.sum(usage.c.sale)
+    question = (
+        sa.select(
+            bucket,
+            usage.c.asset,
+            sa.func.count(sa.distinct(usage.c.request_id)).label("requests"),
+            sa.func.count()
+            .filter(usage.c.status >= 400, usage.c.revision == 0)  # noqa: PLR2004 - HTTP: failures
+            .label("failed"),
+            sa.cast(sa.func.sum(usage.c.input_tokens), sa.BigInteger).label("input_tokens"),
+            sa.cast(sa.func.sum(usage.c.output_tokens), sa.BigInteger).label("output_tokens"),
+            sale.label("sale"),
+            sa.func.sum(usage.c.cost).label("cost"),
+        )
+        .select_from(usage)
+        .outerjoin(provider, provider.c.id == usage.c.provider_id)
+        .where(*wanted.wheres())
+        .group_by(bucket, usage.c.asset)
+        .order_by(bucket.desc() if by == "day" else sale.desc(), bucket)
+        .limit(limit)
+    )
+    return (await read.execute(question)).mappings().all()
+
+
+async def quantities(read: ReadSession, wanted: Wanted, *, by: str) -> Sequence[sa.RowMapping]:
+    """Sums of each token class by bucket and asset."""
+    bucket = _bucket(by).label("bucket")
+    each = sa.func.jsonb_each_text(sa.cast(usage.c.quantities, JSONB)).table_valued(
+        sa.column("key", sa.Text), sa.column("value", sa.Text), name="class"
+    )
+    question = (
+        sa.select(
+            bucket,
+            usage.c.asset,
+            each.c.key.label("meter"),
+            sa.cast(sa.func.sum(sa.cast(each.c.value, sa.BigInteger)), sa.BigInteger).label("quantity"),
+        )
+        .select_from(usage)
+        .outerjoin(provider, provider.c.id == usage.c.provider_id)
+        .join(each, sa.true())
+        .where(*wanted.wheres())
+        .group_by(bucket, usage.c.asset, each.c.key)
+    )
+    return (await read.execute(question)).mappings().all()
+
+
+async def key_names(read: ReadSession, organisation_id: UUID) -> dict[str, str]:
+    question = sa.select(api_key.c.id, api_key.c.name).where(api_key.c.organisation_id == organisation_id)
+    return {str(row["id"]): row["name"] for row in (await read.execute(question)).mappings()}

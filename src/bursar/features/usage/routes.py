@@ -1,0 +1,71 @@
+"""HTTP of usage. Reads run as the organisation: row-level security shows no other's rows."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from bursar.features.usage import service
+from bursar.features.usage.schemas import EndedHow, ExplainedRequest, Summary, SummaryBy, UsageRow
+from bursar.features.usage.service import Filters
+from bursar.rest.control import Means, OrganisationRead
+from bursar.rest.fields import ModelName, Moment
+from bursar.rest.paging import Page, Paging
+from bursar.rest.problems import responses
+
+router = APIRouter(prefix="/organisations/{organisation_id}/usage", tags=["usage"])
+
+HTTP_STATUS_MAX = 999
+
+
+def filters(  # noqa: PLR0913, PLR0917 - each is one filter of the listing
+    since: Annotated[Moment | None, Query(description="Absent: 31 days before `until`.")] = None,
+    until: Annotated[Moment | None, Query(description="Absent: now. Not included.")] = None,
+    model: ModelName | None = None,
+    api_key_id: UUID | None = None,
+    provider_id: UUID | None = None,
+    outcome: EndedHow | None = None,
+    status: Annotated[int | None, Query(ge=0, le=HTTP_STATUS_MAX)] = None,
+    streamed: bool | None = None,  # noqa: FBT001 - FastAPI names it
+) -> Filters:
+    return Filters(
+        since=since,
+        until=until,
+        model=model,
+        api_key_id=api_key_id,
+        provider_id=provider_id,
+        outcome=outcome,
+        status=status,
+        streamed=streamed,
+    )
+
+
+Narrowed = Annotated[Filters, Depends(filters)]
+
+
+@router.get("", responses=responses(404))
+async def list_usage(
+    organisation_id: UUID, read: OrganisationRead, control: Means, narrowed: Narrowed, paging: Paging
+) -> Page[UsageRow]:
+    """List requests, newest first."""
+    wanted = narrowed.wanted(organisation_id, control.edge.now())
+    return await service.list_usage(read, wanted, paging)
+
+
+@router.get("/summary", responses=responses(404))
+async def summarise_usage(
+    organisation_id: UUID,
+    read: OrganisationRead,
+    control: Means,
+    narrowed: Narrowed,
+    by: SummaryBy = "day",
+) -> Summary:
+    """Add up requests by day, model, key or provider."""
+    wanted = narrowed.wanted(organisation_id, control.edge.now())
+    return await service.summarise(read, wanted, by=by)
+
+
+@router.get("/{request_id}", responses=responses(404))
+async def explain_usage(organisation_id: UUID, request_id: UUID, read: OrganisationRead) -> ExplainedRequest:
+    """Explain a request's cost: each token class, its price, the exact amount."""
+    return await service.explain_usage(read, organisation_id, request_id)

@@ -1,0 +1,89 @@
+"""What usage looks like from outside: the operator's view, cost included."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from bursar.core.payer import Outcome
+
+SummaryBy = Literal["day", "model", "key", "provider"]
+EndedHow = Outcome
+
+
+class UsageRow(BaseModel):
+    """One attempt at one request (and its revision, when a crash was settled first and put right later)."""
+
+    request_id: UUID
+    attempt: int
+    revision: int
+    started_at: datetime
+    finished_at: datetime
+    api_key_id: UUID
+    provider_id: UUID | None
+    provider: str | None = Field(description="The provider's short name.")
+    model: str
+    provider_model: str
+    endpoint: str
+    dialect: str
+    streamed: bool
+    status: int
+    outcome: str
+    error_code: str | None
+    quantities: dict[str, int] = Field(
+        description="Disjoint classes of tokens and calls.", examples=[{"in_fresh": 12, "out_text": 30}]
+    )
+    input_tokens: int
+    output_tokens: int
+    estimated: bool
+    flags: list[str]
+    service_tier: str | None
+    currency: str
+    cost: str
+    sale: str
+    margin: str = Field(description="Sale less cost.")
+    latency_ms: int
+    first_byte_ms: int | None
+    provider_request_id: str | None
+    end_user: str | None
+    posted: bool = Field(description="Burned from the wallet already; at the latest a second after it ended.")
+
+
+class ExplainedAttempt(BaseModel):
+    usage: UsageRow = Field(description="The attempt's last revision.")
+    explanation: dict[str, Any] = Field(
+        description="Each token class, its price id, the exact amount; rounded once."
+    )
+
+
+class ExplainedRequest(BaseModel):
+    """Why a request cost what it cost."""
+
+    request_id: UUID
+    currency: str
+    cost: str = Field(description="All attempts and revisions together.")
+    sale: str
+    attempts: list[ExplainedAttempt]
+
+
+class SummaryItem(BaseModel):
+    bucket: str = Field(description="A UTC day, a model, a key's id or a provider's short name.")
+    label: str | None = Field(default=None, description="A key's name.")
+    requests: int
+    failed: int = Field(description="Attempts answered with a status of 400 or above.")
+    input_tokens: int
+    output_tokens: int
+    quantities: dict[str, int]
+    currency: str
+    cost: str
+    sale: str
+    margin: str
+
+
+class Summary(BaseModel):
+    by: SummaryBy
+    since: datetime
+    until: datetime
+    items: list[SummaryItem]
+    truncated: bool = Field(description="There were more buckets than are shown.")

@@ -1,0 +1,229 @@
+"""Usage: what was used, what it cost, what was paid for it, and why."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from bursar.core.explanation import explain
+from bursar.core.ids import IdNotTimed, uuid7_time_ms
+from bursar.core.money import format_amount, parse_price
+from bursar.core.pricing import PriceRow
+from bursar.core.usage import Meter
+from bursar.db.engine import ReadSession
+from bursar.features.usage import queries
+from bursar.features.usage.queries import Place, Wanted
+from bursar.features.usage.schemas import (
+    ExplainedAttempt,
+    ExplainedRequest,
+    Summary,
+    SummaryBy,
+    SummaryItem,
+    UsageRow,
+)
+from bursar.rest.fields import moment_of_ms, ms_of_moment
+from bursar.rest.paging import Page, PageAsked, cut_page
+from bursar.rest.problems import Invalid, NotFound
+
+SPAN_DEFAULT: Final = timedelta(days=31)
+# A summary reads every row of its span.
+SPAN_MAX: Final = timedelta(days=366)
+BUCKETS_MAX: Final = 1_000
+
+
+class OrganisationNotFound(NotFound):
+    code = "organisation_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no organisation with this id.")
+
+
+class UsageNotFound(NotFound):
+    code = "usage_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This organisation has no request with this id.")
+
+
+class SpanInvalid(Invalid):
+    code = "span_invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a caller narrows a listing to; `since` and `until` are completed by `wanted`."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    model: str | None = None
+    api_key_id: UUID | None = None
+    provider_id: UUID | None = None
+    outcome: str | None = None
+    status: int | None = None
+    streamed: bool | None = None
+
+    def wanted(self, organisation_id: UUID, now: datetime) -> Wanted:
+        """Complete the span: the last 31 days unless said otherwise.
+
+        Raises:
+            SpanInvalid: it ends before it begins, or is longer than a year.
+        """
+        until = self.until or now + timedelta(milliseconds=1)
+        since = self.since or until - SPAN_DEFAULT
+        if since >= until:
+            raise SpanInvalid("query.since: must lie before until.")
+        if until - since > SPAN_MAX:
+            raise SpanInvalid(f"query.since: a span has at most {SPAN_MAX.days} days.")
+        return Wanted(
+            organisation_id=organisation_id,
+            since=since,
+            until=until,
+            model=self.model,
+            api_key_id=self.api_key_id,
+            provider_id=self.provider_id,
+            outcome=self.outcome,
+            status=self.status,
+            streamed=self.streamed,
+        )
+
+
+async def list_usage(read: ReadSession, wanted: Wanted, asked: PageAsked) -> Page[UsageRow]:
+    """Newest first. Raises `OrganisationNotFound`."""
+    await _check_organisation(read, wanted.organisation_id)
+    rows = await queries.usage_before(read, wanted, before=asked.after(read_place), limit=asked.limit + 1)
+    return cut_page(rows, asked.limit, write_place, show)
+
+
+def write_place(row: sa.RowMapping) -> str:
+    return f"{row['request_id']}/{row['attempt']}/{row['revision']}"
+
+
+def read_place(text: str) -> Place:
+    """Raises ValueError when the cursor is not one of this listing."""
+    request, attempt, revision = text.split("/")
+    request_id = UUID(request)
+    moment = moment_of_ms(uuid7_time_ms(request_id))
+    numbers = int(attempt), int(revision)
+    if not all(0 <= number < 2**15 for number in numbers):
+        raise ValueError("not an attempt")
+    return Place(moment, request_id, *numbers)
+
+
+async def explain_usage(read: ReadSession, organisation_id: UUID, request_id: UUID) -> ExplainedRequest:
+    """Why a request cost what it cost, attempt by attempt. Raises `UsageNotFound`."""
+    try:
+        started_at = moment_of_ms(uuid7_time_ms(request_id))
+    except (IdNotTimed, ValueError, OverflowError):
+        raise UsageNotFound from None
+    rows = await queries.usage_of_request(read, organisation_id, request_id, started_at)
+    if not rows:
+        raise UsageNotFound
+    price_ids = {number for row in rows for number in row["price_ids"].values()}
+    prices = [_price(row) for row in await queries.prices_by_id(read, price_ids)]
+    asset = rows[0]["asset"]
+    return ExplainedRequest(
+        request_id=request_id,
+        currency=asset,
+        cost=format_amount(sum(row["cost"] for row in rows), asset),
+        sale=format_amount(sum(row["sale"] for row in rows), asset),
+        attempts=[
+            _explained(list(revisions), prices)
+            for _, revisions in groupby(rows, key=lambda row: row["attempt"])
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settled:
+    """One attempt with the sums of its revisions, as `explain` reads it."""
+
+    asset: str
+    outcome: str
+    estimated: bool
+    quantities: dict[str, int]
+    price_ids: dict[str, int]
+    input_tokens: int
+    cost: int
+    sale: int
+
+
+def _explained(revisions: Sequence[sa.RowMapping], prices: Sequence[PriceRow]) -> ExplainedAttempt:
+    last = revisions[-1]
+    settled = _Settled(
+        asset=last["asset"],
+        outcome=last["outcome"],
+        estimated=last["estimated"],
+        quantities=last["quantities"],
+        price_ids=last["price_ids"],
+        input_tokens=last["input_tokens"],
+        cost=sum(row["cost"] for row in revisions),
+        sale=sum(row["sale"] for row in revisions),
+    )
+    return ExplainedAttempt(usage=show(last), explanation=explain(settled, prices).to_json(with_cost=True))
+
+
+def _price(row: sa.RowMapping) -> PriceRow:
+    return PriceRow(
+        price_id=row["id"],
+        provider_id=row["provider_id"],
+        model=row["model"],
+        meter=Meter(row["meter"]),
+        currency=row["currency"],
+        effective_from_ms=ms_of_moment(row["effective_from"]),
+        tier_from=row["tier_from"],
+        cost_atto=parse_price(format(row["cost"], "f")),
+        sale_atto=parse_price(format(row["sale"], "f")),
+    )
+
+
+async def summarise(read: ReadSession, wanted: Wanted, *, by: SummaryBy) -> Summary:
+    """Sums by day, model, key or provider. Raises `OrganisationNotFound`."""
+    await _check_organisation(read, wanted.organisation_id)
+    rows = await queries.totals(read, wanted, by=by, limit=BUCKETS_MAX + 1)
+    classes: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for row in await queries.quantities(read, wanted, by=by):
+        classes[row["bucket"], row["asset"]][row["meter"]] = row["quantity"]
+    names = await queries.key_names(read, wanted.organisation_id) if by == "key" else {}
+    return Summary(
+        by=by,
+        since=wanted.since,
+        until=wanted.until,
+        items=[
+            SummaryItem(
+                bucket=row["bucket"],
+                label=names.get(row["bucket"]),
+                requests=row["requests"],
+                failed=row["failed"],
+                input_tokens=row["input_tokens"],
+                output_tokens=row["output_tokens"],
+                quantities=classes[row["bucket"], row["asset"]],
+                **_money(row),
+            )
+            for row in rows[:BUCKETS_MAX]
+        ],
+        truncated=len(rows) > BUCKETS_MAX,
+    )
+
+
+async def _check_organisation(read: ReadSession, organisation_id: UUID) -> None:
+    if not await queries.organisation_exists(read, organisation_id):
+        raise OrganisationNotFound
+
+
+def _money(row: sa.RowMapping) -> dict[str, Any]:
+    asset, cost, sale = row["asset"], int(row["cost"]), int(row["sale"])
+    return {
+        "currency": asset,
+        "cost": format_amount(cost, asset),
+        "sale": format_amount(sale, asset),
+        "margin": format_amount(sale - cost, asset),
+    }
+
+
+def show(row: sa.RowMapping) -> UsageRow:
+    return UsageRow.model_validate({**row, **_money(row), "posted": row["posting"] is not None})
