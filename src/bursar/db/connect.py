@@ -30,6 +30,9 @@ def conninfo_as(url: str, role: Role, *, application_name: str | None = None) ->
     return make_conninfo(
         url,
         options=options,
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
         connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT_S,
         application_name=application_name or given.get("application_name") or f"bursar {role.value}",
     )

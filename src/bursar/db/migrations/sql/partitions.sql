@@ -26,5 +26,5 @@ BEGIN
     RETURN true;
 END $$;
 
-REVOKE ALL ON FUNCTION bursar_make_partition FROM public;
-GRANT EXECUTE ON FUNCTION bursar_make_partition TO bursar_worker;
+
+

@@ -29,11 +29,14 @@ CREATE TABLE wallet (
     CONSTRAINT wallet_funds_cover_promises CHECK (posted + credit_limit + overrun - owed - held >= 0)
 ) WITH (fillfactor = 50);
 
+-- kind 'usage': one posting of a wallet; 'usage_revision': a revision that lowered a sale already posted;
+-- 'usage_refund': a sale given back by decision; 'credit_limit': no entries, remembers the change.
 -- (kind, source) makes every write idempotent; content_hash tells a repeat from a conflict.
 -- amount: change of (posted - owed) of the wallet; balance_after: that balance when this was written.
 CREATE TABLE ledger_transaction (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('top_up', 'usage', 'usage_refund', 'top_up_refund', 'repayment', 'expiry')),
+    kind text NOT NULL CHECK (kind IN ('top_up', 'grant', 'top_up_refund', 'usage', 'usage_revision',
+        'usage_refund', 'expiry', 'credit_limit')),
     source text NOT NULL,
     organisation_id uuid NOT NULL REFERENCES organisation (id),
     wallet_id uuid NOT NULL REFERENCES wallet (id),
@@ -137,6 +140,7 @@ CREATE TABLE hold (
     op bigint NOT NULL DEFAULT 0,
     op_granted bigint NOT NULL DEFAULT 0,
     op_spendable bigint NOT NULL DEFAULT 0,
+    op_state text NOT NULL DEFAULT 'active',
     created_at timestamptz NOT NULL,
     expires_at timestamptz,
     CHECK (state <> 'closed' OR amount = 0),

@@ -1,0 +1,100 @@
+"""What a gateway loads: one consistent read of everything it decides by, as rows of plain values.
+
+Times are unix milliseconds; prices are atto (10^-18 major units per unit of the meter). Grows with keys,
+models and prices, a few hundred bytes each.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+Rows = Sequence[Mapping[str, Any]]
+
+PRICES: Final = """
+    SELECT id, provider_id, model, meter, currency, tier_from,
+        (extract(epoch FROM effective_from) * 1000)::bigint AS effective_from_ms,
+        trunc(cost * 1000000000000000000) AS cost_atto, trunc(sale * 1000000000000000000) AS sale_atto, source
+    FROM price
+"""
+
+QUESTIONS: Final[Mapping[str, LiteralString]] = {
+    # A key without a wallet in its organisation's currency cannot pay, so it is not offered.
+    "keys": """
+        SELECT api_key.id, api_key.key_hash AS secret_sha256, api_key.organisation_id,
+            wallet.id AS wallet_id, wallet.asset, organisation.outcome_policy, organisation.billing_type,
+            (extract(epoch FROM api_key.expires_at) * 1000)::bigint AS expires_at_ms,
+            api_key.allowed_models, api_key.limits
+        FROM api_key
+        JOIN organisation ON organisation.id = api_key.organisation_id AND organisation.status = 'active'
+        JOIN wallet ON wallet.organisation_id = organisation.id AND wallet.asset = organisation.currency
+        WHERE api_key.active AND api_key.revoked_at IS NULL""",
+    "providers": """
+        SELECT id, slug, name, kind, base_url, aborts_stop_billing, timeouts FROM provider WHERE active""",
+    "credentials": """
+        SELECT id, provider_id, sealed, hint, priority FROM provider_credential
+        WHERE active ORDER BY provider_id, priority, id""",
+    "models": """
+        SELECT id, display_name, context_window, output_tokens_max, status, successor, capabilities,
+            extract(epoch FROM created_at)::bigint AS created_s
+        FROM model ORDER BY id""",
+    "aliases": "SELECT alias, model_id FROM model_alias ORDER BY alias",
+    "routes": """
+        SELECT id, model_id, provider_id, provider_model, priority, weight FROM route
+        WHERE active ORDER BY model_id, priority, weight DESC, id""",
+    "prices": PRICES,
+    "settings": "SELECT key, value FROM setting ORDER BY key",
+}
+
+USAGE: Final = """
+    SELECT request_id, attempt, revision, wallet_id, api_key_id, provider_id, asset, scope_class, model,
+        provider_model, endpoint, dialect, streamed, status, outcome, error_code, quantities, price_ids,
+        input_tokens, output_tokens, estimated, flags, service_tier, cost, sale, latency_ms, first_byte_ms,
+        provider_request_id, end_user, from_mark, late, raw_usage,
+        (extract(epoch FROM started_at) * 1000)::bigint AS started_at_ms,
+        (extract(epoch FROM finished_at) * 1000)::bigint AS finished_at_ms
+    FROM usage
+    WHERE organisation_id = %(organisation_id)s AND started_at = bursar_time_of(%(request_id)s)
+        AND request_id = %(request_id)s
+    ORDER BY attempt, revision
+"""
+
+
+async def load(connection: psycopg.AsyncConnection) -> dict[str, Rows]:
+    """Answer every question of QUESTIONS from one snapshot of the database."""
+    async with connection.transaction():
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return {name: await _rows(connection, question) for name, question in QUESTIONS.items()}
+
+
+async def usage_of(
+    connection: psycopg.AsyncConnection, organisation_id: UUID, request_id: UUID
+) -> dict[str, Any] | None:
+    """The newest attempt of a request: its newest revision's row, with ``cost`` and ``sale`` in full.
+
+    ``prices`` holds the price rows it was rated by, ``attempts`` the rows of all attempts and revisions.
+    """
+    keys = {"organisation_id": organisation_id, "request_id": request_id}
+    rows = await _rows(connection, USAGE, keys)
+    if not rows:
+        return None
+    newest = rows[-1]
+    revisions = [row for row in rows if row["attempt"] == newest["attempt"]]
+    price_ids = list(newest["price_ids"].values())
+    return {
+        **newest,
+        "cost": sum(row["cost"] for row in revisions),
+        "sale": sum(row["sale"] for row in revisions),
+        "prices": await _rows(connection, PRICES + " WHERE id = ANY (%(ids)s)", {"ids": price_ids}),
+        "attempts": rows,
+    }
+
+
+async def _rows(
+    connection: psycopg.AsyncConnection, query: LiteralString, parameters: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, parameters)
+        return await cursor.fetchall()
