@@ -36,8 +36,9 @@ METER_FALLBACK: Final[Mapping[Meter, tuple[Meter, ...]]] = MappingProxyType(
         Meter.OUT_VIDEO: (Meter.OUT_TEXT,),
     }
 )
-"""Whose price a meter takes when it has none of its own, in order. Meters not named here have no stand-in.
+"""Whose price a meter takes when it has none of its own, in order; each ends at a required meter.
 
+Meters not named here have no stand-in.
 A price list's one price for cache writes of any length is a ``cache_write_unknown`` row.
 """
 
@@ -192,9 +193,7 @@ def _sheet(in_force: Mapping[tuple[Meter, int], MeterPrice], threshold: int) -> 
             own[meter] = in_force[meter, tier_from]
     sheet = dict(own)
     for meter, stand_ins in METER_FALLBACK.items():
-        price = next((own[name] for name in (meter, *stand_ins) if name in own), None)
-        if price is not None:
-            sheet[meter] = price
+        sheet[meter] = next(own[name] for name in (meter, *stand_ins) if name in own)
     return MappingProxyType(sheet)
 
 
