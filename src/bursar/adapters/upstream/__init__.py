@@ -7,8 +7,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """All in milliseconds. `connect_ms`: TCP and TLS; `first_byte_ms`: from sending to the response's headers;
-    `idle_ms`: between two reads of the body.
+    """How long to wait, in milliseconds.
+
+    `connect_ms`: TCP and TLS; `first_byte_ms`: from sending to the response's headers; `idle_ms`: between two
+    reads of the body.
     """
 
     connect_ms: int = 5_000
@@ -45,7 +47,7 @@ class Answer(Protocol):
         ...
 
     async def read(self, limit_bytes: int) -> bytes:
-        """The whole body; `UpstreamTooLarge` past the limit, `UpstreamError` when it breaks off or goes silent."""
+        """The whole body; raises `UpstreamTooLarge` past the limit, `UpstreamError` when it breaks off."""
         ...
 
     async def chunk(self) -> bytes:

@@ -5,19 +5,23 @@ from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
+from yarl import URL
 
 from bursar.adapters.upstream import Answer, Timeouts, UpstreamError, UpstreamTooLarge
+from bursar.adapters.upstream.watchdog import Watchdog
 
 KEEP_ALIVE_S: Final = 30.0
 READ_BUFFER_BYTES: Final = 64 * 1024  # aiohttp pauses the socket at twice this
 DNS_CACHE_S: Final = 30
+URLS_MAX: Final = 1_000
 
 
 class AiohttpAnswer:
-    __slots__ = ("_idle_s", "_response", "headers", "status")
+    __slots__ = ("_idle_s", "_response", "_watch", "headers", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse, idle_s: float) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, dog: Watchdog, idle_s: float) -> None:
         self._response = response
+        self._watch = dog.watch(self._go_silent)
         self._idle_s = idle_s
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
@@ -41,21 +45,27 @@ class AiohttpAnswer:
         return b"".join(parts)
 
     async def chunk(self) -> bytes:
+        watch = self._watch
+        watch.start(self._idle_s)
         try:
-            async with asyncio.timeout(self._idle_s):
-                return await self._response.content.readany()
-        except TimeoutError as error:
-            self.close()
-            raise UpstreamError("the provider went silent", sent=True, timed_out=True) from error
+            return await self._response.content.readany()
         except (aiohttp.ClientError, ConnectionError) as error:
             self.close()
             raise UpstreamError(f"the answer broke off: {type(error).__name__}", sent=True) from error
+        except TimeoutError as error:
+            self.close()
+            raise UpstreamError("the provider went silent", sent=True, timed_out=True) from error
         except asyncio.CancelledError:
             self.close()
             raise
+        finally:
+            watch.stop()
 
     def close(self) -> None:
         self._response.close()
+
+    def _go_silent(self) -> None:
+        self._response.content.set_exception(TimeoutError("idle"))
 
 
 class AiohttpUpstream:
@@ -78,34 +88,52 @@ class AiohttpUpstream:
             read_bufsize=READ_BUFFER_BYTES,
             proxy=proxy,
         )
-        self._timeouts: dict[Timeouts, aiohttp.ClientTimeout] = {}
+        self._dog = Watchdog()
+        self._timeouts: dict[int, aiohttp.ClientTimeout] = {}
+        self._urls: dict[str, URL] = {}
 
     async def open(self, url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts) -> Answer:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine always runs in a task
+        watch = self._dog.watch(task.cancel)
+        watch.start(timeouts.first_byte_ms / 1000)
         try:
-            async with asyncio.timeout(timeouts.first_byte_ms / 1000):
-                response = await self._session.post(
-                    url,
-                    data=body,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=self._client_timeout(timeouts),
-                )
+            response = await self._session.post(
+                self._url(url),
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=self._client_timeout(timeouts),
+            )
         except aiohttp.ConnectionTimeoutError as error:
             raise UpstreamError("connecting took too long", sent=False, timed_out=True) from error
         except aiohttp.ClientConnectorError as error:
             raise UpstreamError(f"no connection: {type(error).__name__}", sent=False) from error
-        except TimeoutError as error:
-            raise UpstreamError("no answer in time", sent=True, timed_out=True) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise UpstreamError(f"the connection broke: {type(error).__name__}", sent=True) from error
-        return AiohttpAnswer(response, timeouts.idle_ms / 1000)
+        except asyncio.CancelledError:
+            if not watch.expired or task.uncancel() > 0:
+                raise
+            raise UpstreamError("no answer in time", sent=True, timed_out=True) from None
+        finally:
+            watch.stop()
+        return AiohttpAnswer(response, self._dog, timeouts.idle_ms / 1000)
 
     async def close(self) -> None:
+        await self._dog.close()
         await self._session.close()
 
+    def _url(self, url: str) -> URL:
+        made = self._urls.get(url)
+        if made is None:
+            made = URL(url)
+            if len(self._urls) < URLS_MAX:
+                self._urls[url] = made
+        return made
+
     def _client_timeout(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
-        made = self._timeouts.get(timeouts)
+        made = self._timeouts.get(timeouts.connect_ms)
         if made is None:
             made = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_ms / 1000, sock_read=None)
-            self._timeouts[timeouts] = made
+            self._timeouts[timeouts.connect_ms] = made
         return made

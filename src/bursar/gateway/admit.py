@@ -1,0 +1,167 @@
+"""Fund before run: which model, at what price, how much it may cost at most, and a hold for it."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from bursar.core.estimate import Reach, affordable_output, hold_amount, output_bound
+from bursar.core.money import format_amount
+from bursar.core.pricing import ModelNotPriced
+from bursar.core.usage import Meter
+from bursar.gateway.dialects import ChatCall
+from bursar.gateway.errors import (
+    GatewayError,
+    insufficient_balance,
+    model_not_allowed,
+    model_not_found,
+    model_not_priced,
+)
+from bursar.gateway.outputs import OutputHistory
+from bursar.gateway.snapshot import KeyRecord, ModelRecord, Snapshot
+from bursar.gateway.ticket import Offer
+from bursar.gateway.treasury import Hold, Treasury, Unfunded
+
+SCOPE_CLASS: Final = "text"
+CLAMPED_TOKENS_MIN: Final = 16  # an answer cut shorter than this serves nobody: refuse instead
+
+_TEXT: Final = Reach(may_write_cache=True)
+_AUDIO: Final = Reach(may_write_cache=True, meters=frozenset({Meter.IN_AUDIO, Meter.OUT_AUDIO}))
+
+
+def choose_model(snapshot: Snapshot, key: KeyRecord, name: str) -> ModelRecord:
+    """The model by name or alias.
+
+    Raises:
+        GatewayError: 404 unknown or retired (naming the successor), 403 not on the key's list.
+    """
+    model = snapshot.models.get(name)
+    if model is None:
+        raise model_not_found(name)
+    if not key.allows(name, model.name):
+        raise model_not_allowed(name)
+    if model.is_retired:
+        raise model_not_found(name, model.successor)
+    return model
+
+
+def offers_for(snapshot: Snapshot, key: KeyRecord, model: ModelRecord, now_ms: int) -> tuple[Offer, ...]:
+    """The routes that have credentials and a price in the wallet's currency, best first.
+
+    Raises:
+        GatewayError: 503 when there is none.
+    """
+    offers = []
+    unpriced = False
+    for route in model.routes:
+        if not route.credentials:
+            continue
+        try:
+            quote = snapshot.prices.quote(
+                route.provider_id, route.deployment.provider_model, key.asset, now_ms
+            )
+        except ModelNotPriced:
+            unpriced = True
+        else:
+            offers.append(Offer(route=route, quote=quote))
+    if offers:
+        return tuple(offers)
+    if unpriced:
+        raise model_not_priced(model.name)
+    raise GatewayError(
+        503, "model_unavailable", f"No provider serves the model {model.name!r} at the moment.", param="model"
+    )
+
+
+class Funded(NamedTuple):
+    """A hold and what it covers.
+
+    `max_tokens`: the output bound to impose (None: leave the caller's). `output_held`: the output tokens
+    covered; `covers_bound`: these are all the request may produce.
+    """
+
+    hold: Hold
+    max_tokens: int | None
+    output_held: int
+    covers_bound: bool
+
+
+class Funding:
+    """How much to hold for one request, and holding it."""
+
+    def __init__(self, treasury: Treasury, outputs: OutputHistory) -> None:
+        self._treasury = treasury
+        self._outputs = outputs
+
+    async def hold(
+        self, key: KeyRecord, call: ChatCall, model: ModelRecord, offers: tuple[Offer, ...]
+    ) -> Funded:
+        """Hold money for one request.
+
+        A stream that can be cut holds for this key's usual length and is extended on the way; anything else
+        holds for all it may produce. Either way the wallet must be able to cover the caller's own bound.
+
+        Raises:
+            GatewayError: 402 when the wallet cannot cover the request, 503 when that cannot be known.
+        """
+        bound = output_bound(call.max_tokens, model.output_tokens_max, call.n)
+        full = _dearest(offers, key, call, bound)
+        account = self._treasury.account(key.wallet_id, key.organisation_id, SCOPE_CLASS)
+        if call.stream and account.funds() >= full and all(o.route.aborts_stop_billing for o in offers):
+            usual = self._outputs.expected(key.api_key_id, model.name, bound)
+            hold = self._treasury.try_hold(account, _dearest(offers, key, call, usual))
+            if hold is not None:
+                return Funded(hold, None, usual, covers_bound=usual == bound)
+        hold = self._treasury.try_hold(account, full)
+        if hold is not None:
+            return Funded(hold, None, bound, covers_bound=True)
+        try:
+            return Funded(await self._treasury.hold(account, full), None, bound, covers_bound=True)
+        except Unfunded as short:
+            if call.max_tokens is not None:
+                raise _refusal(key, short.spendable, full) from short
+            return await self._hold_clamped(key, call, offers, short.spendable, full)
+
+    async def _hold_clamped(
+        self, key: KeyRecord, call: ChatCall, offers: tuple[Offer, ...], spendable: int, full: int
+    ) -> Funded:
+        """The caller set no bound: impose the one his money covers."""
+        tokens = min(
+            affordable_output(offer.quote, spendable, call.input_tokens, key.asset, reach_of(call.raw))
+            for offer in offers
+        )
+        each = tokens // call.n
+        if each < CLAMPED_TOKENS_MIN:
+            raise _refusal(key, spendable, full)
+        account = self._treasury.account(key.wallet_id, key.organisation_id, SCOPE_CLASS)
+        account.dry_until_ms = 0  # this smaller ask is a new question
+        try:
+            hold = await self._treasury.hold(account, _dearest(offers, key, call, each * call.n))
+        except Unfunded as short:
+            raise _refusal(key, short.spendable, full) from short
+        return Funded(hold, each, each * call.n, covers_bound=True)
+
+
+def extension(offer: Offer, key: KeyRecord, output_tokens: int) -> int:
+    """What so many more output tokens may cost."""
+    return hold_amount(offer.quote, 0, output_tokens, key.asset, _TEXT)
+
+
+def reach_of(raw: Mapping[str, Any]) -> Reach:
+    """Which dearer meters a request can touch beyond text."""
+    return _AUDIO if raw.get("audio") is not None or "audio" in (raw.get("modalities") or ()) else _TEXT
+
+
+def _dearest(offers: tuple[Offer, ...], key: KeyRecord, call: ChatCall, output_tokens: int) -> int:
+    reach = reach_of(call.raw)
+    if len(offers) == 1:
+        return hold_amount(offers[0].quote, call.input_tokens, output_tokens, key.asset, reach)
+    return max(
+        hold_amount(offer.quote, call.input_tokens, output_tokens, key.asset, reach) for offer in offers
+    )
+
+
+def _refusal(key: KeyRecord, spendable: int, estimate: int) -> GatewayError:
+    return insufficient_balance(
+        spendable=format_amount(max(spendable, 0), key.asset),
+        estimate=format_amount(estimate, key.asset),
+        currency=key.asset,
+    )

@@ -1,0 +1,78 @@
+"""What a key may ask beside answers: the models it can use, and why a request cost what it cost."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from bursar.gateway.authenticate import authenticate
+from bursar.gateway.errors import GatewayError, books_unavailable
+from bursar.gateway.inbound import Inbound
+from bursar.gateway.runtime import Gateway
+from bursar.gateway.snapshot import KeyRecord, ModelRecord, Snapshot
+
+
+def caller(gw: Gateway, inbound: Inbound) -> KeyRecord:
+    """Who asks; counted against the key's rate like any request."""
+    key = authenticate(inbound.headers, gw.snapshot, gw.clock.now_ms())
+    gw.rates.admit(key, gw.clock.monotonic_ms())
+    return key
+
+
+def list_models(snapshot: Snapshot, key: KeyRecord) -> dict[str, Any]:
+    """OpenAI's list of models: those this key may use and somebody serves, by name and alias."""
+    shown = [
+        _card(name, model)
+        for name, model in sorted(snapshot.models.items())
+        if _is_offered(model) and key.allows(name, model.name)
+    ]
+    return {"object": "list", "data": shown}
+
+
+def show_model(snapshot: Snapshot, key: KeyRecord, name: str) -> dict[str, Any]:
+    """OpenAI's model object.
+
+    Raises:
+        GatewayError: 404 when there is no such model for this key; a retired one names its successor.
+    """
+    model = snapshot.models.get(name)
+    if model is None or not key.allows(name, model.name) or not _is_offered(model):
+        raise _no_such(name, model)
+    return _card(name, model)
+
+
+async def explain_request(gw: Gateway, key: KeyRecord, request_id: str) -> Mapping[str, Any]:
+    """The cost of one of the organisation's requests: each token class times its price.
+
+    Raises:
+        GatewayError: 404 unknown or another organisation's; 503 while PostgreSQL is away.
+    """
+    try:
+        wanted = UUID(request_id)
+    except ValueError:
+        raise _no_usage(request_id) from None
+    try:
+        found = await gw.books.find_usage(key.organisation_id, wanted)
+    except gw.books.unavailable as error:
+        raise books_unavailable() from error
+    if found is None:
+        raise _no_usage(request_id)
+    return found
+
+
+def _no_usage(request_id: str) -> GatewayError:
+    return GatewayError(404, "usage_not_found", f"There is no usage of a request {request_id[:64]!r}.")
+
+
+def _no_such(name: str, model: ModelRecord | None) -> GatewayError:
+    successor = model.successor if model is not None and model.is_retired else None
+    hint = f" It was retired; use {successor!r} instead." if successor else ""
+    return GatewayError(404, "model_not_found", f"The model {name!r} does not exist.{hint}", param="model")
+
+
+def _is_offered(model: ModelRecord) -> bool:
+    return not model.is_retired and any(route.credentials for route in model.routes)
+
+
+def _card(name: str, model: ModelRecord) -> dict[str, Any]:
+    owner = next((route.provider.kind for route in model.routes if route.credentials), "unknown")
+    return {"id": name, "object": "model", "created": model.created_s, "owned_by": owner}

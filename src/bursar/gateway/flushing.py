@@ -1,0 +1,208 @@
+"""Group commit: a usage row is durable before the answer's last byte leaves.
+
+At once when idle, else as soon as the running commit ends, everything waiting goes to PostgreSQL in one call.
+When PostgreSQL is away the rows are fsynced to the spool instead and replayed when it is back; replay is
+idempotent, so a commit whose reply was lost is harmless.
+"""
+
+import asyncio
+from collections import deque
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import orjson
+import structlog
+
+from bursar.core.booking import FlushReply, UsageRow
+from bursar.gateway import spool as spool_file
+from bursar.gateway.life import Process
+from bursar.gateway.ports import Books
+from bursar.gateway.spool import Spool
+
+log = structlog.get_logger()
+
+BATCH_ROWS_MAX: Final = 1_000
+REPLAY_ROWS: Final = 500
+RETRY_MS: Final = 500
+
+
+class NotDurable(Exception):
+    """Neither PostgreSQL nor the local disk took the row; the answer must not be released."""
+
+
+class _Waiting:
+    """The rows of one request, and who waits for them to be durable."""
+
+    __slots__ = ("durable", "rows", "sale", "wallet_id")
+
+    def __init__(
+        self, rows: list[bytes], wallet_id: UUID, sale: int, durable: "asyncio.Future[int | None]"
+    ) -> None:
+        self.rows = rows
+        self.wallet_id = wallet_id
+        self.sale = sale
+        self.durable = durable
+
+
+class Flusher:
+    """Owns the queue of rows to commit. `run` is its one task; nothing else talks to `Books.flush`."""
+
+    def __init__(self, books: Books, process: Process, spool_folder: Path) -> None:
+        self._books = books
+        self._process = process
+        self._folder = spool_folder
+        self._spool = Spool(spool_folder, process.process_id)
+        self._queue: deque[_Waiting] = deque()
+        self._marks: dict[tuple[UUID, int], UsageRow] = {}
+        self._wake = asyncio.Event()
+        self._away = False
+        self._retry_at = 0.0
+        self._closing = False
+
+    @property
+    def is_away(self) -> bool:
+        """True while rows go to the spool."""
+        return self._away
+
+    def submit(self, rows: list[UsageRow]) -> "asyncio.Future[int | None]":
+        """Queue one request's rows.
+
+        The future resolves, once they are durable, to the wallet's balance after them (None while PostgreSQL
+        is away), or fails with `NotDurable`.
+        """
+        durable: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        for row in rows:
+            self._marks.pop((row.request_id, row.attempt), None)
+        sale = sum(row.sale for row in rows)
+        self._queue.append(_Waiting([orjson.dumps(row) for row in rows], rows[-1].wallet_id, sale, durable))
+        self._wake.set()
+        return durable
+
+    def mark(self, row: UsageRow) -> None:
+        """Leave a stream's progress mark with the next flush; nobody waits for it."""
+        self._marks[row.request_id, row.attempt] = row
+        self._wake.set()
+
+    async def run(self) -> None:
+        while self._queue or not self._closing:
+            await self._wait_for_work()
+            if self._away and asyncio.get_running_loop().time() >= self._retry_at:
+                await self._try_replay()
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_ROWS_MAX))]
+            marks = [orjson.dumps(row) for row in self._marks.values()]
+            self._marks.clear()
+            if batch or marks:
+                await self._commit(batch, marks)
+
+    async def close(self) -> None:
+        """Let the queue run dry; `run` returns afterwards."""
+        self._closing = True
+        self._wake.set()
+
+    async def replay_left_behind(self) -> None:
+        """Book what earlier processes spooled in this folder. Call once at start, before admitting."""
+        for path in await asyncio.to_thread(spool_file.left_behind, self._folder):
+            await self._replay(path, orphaned=True)
+
+    async def _wait_for_work(self) -> None:
+        if self._queue or self._marks:
+            self._wake.clear()
+            return
+        self._wake.clear()
+        timeout = RETRY_MS / 1000 if self._away else None
+        try:
+            await asyncio.wait_for(self._wake.wait(), timeout)
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _commit(self, batch: list[_Waiting], marks: list[bytes]) -> None:
+        rows = [row for waiting in batch for row in waiting.rows]
+        if not self._away:
+            try:
+                reply = await self._books.flush(self._process.process_id, rows, marks)
+            except self._books.unavailable as error:
+                log.warning("flush.books_away", error=str(error), rows=len(rows))
+                self._go_away()
+            except Exception:
+                log.exception("flush.failed", rows=len(rows))
+                self._go_away()
+            else:
+                self._release(batch, reply)
+                return
+        await self._commit_to_spool(batch, rows, marks)
+
+    async def _commit_to_spool(self, batch: list[_Waiting], rows: list[bytes], marks: list[bytes]) -> None:
+        try:
+            await asyncio.to_thread(self._spool.append, rows, marks)
+        except OSError as error:
+            log.critical("spool.write_failed", error=str(error), rows=len(rows))
+            for waiting in batch:
+                if not waiting.durable.done():
+                    waiting.durable.set_exception(NotDurable(str(error)))
+            return
+        for waiting in batch:
+            if not waiting.durable.done():
+                waiting.durable.set_result(None)
+
+    def _release(self, batch: list[_Waiting], reply: FlushReply) -> None:
+        if reply.late:
+            self._process.die()
+        if reply.quarantined:
+            log.critical("flush.quarantined", requests=[str(request_id) for request_id in reply.quarantined])
+        balances = dict(reply.balances)
+        for waiting in reversed(batch):
+            balance = balances.get(waiting.wallet_id)
+            if balance is not None:
+                balances[waiting.wallet_id] = balance + waiting.sale
+            if not waiting.durable.done():
+                waiting.durable.set_result(balance)
+
+    def _go_away(self) -> None:
+        self._away = True
+        self._retry_at = asyncio.get_running_loop().time() + RETRY_MS / 1000
+
+    async def _try_replay(self) -> None:
+        """PostgreSQL may be back: book the spool, then leave spool mode; stay in it on any doubt."""
+        try:
+            await self._books.flush(self._process.process_id, [], [])
+        except self._books.unavailable:
+            self._go_away()
+            return
+        path = await asyncio.to_thread(self._spool.rotate)
+        if path is None or await self._replay(path, orphaned=False):
+            self._away = False
+            log.info("flush.books_back")
+        else:
+            self._go_away()
+
+    async def _replay(self, path: Path, *, orphaned: bool) -> bool:
+        """Book one spool file and remove it. False when PostgreSQL went away again (the file stays)."""
+        entries = await asyncio.to_thread(lambda: list(spool_file.read(path)))
+        rows = [row for kind, row in entries if kind == spool_file.ROW]
+        marks = _open_marks(rows, [row for kind, row in entries if kind == spool_file.MARK])
+        if orphaned:  # their process is gone: settle from the mark, as the sweeper would
+            rows += [orjson.dumps({**mark, "from_mark": True}) for mark in marks]
+            marks = []
+        try:
+            for start in range(0, len(rows), REPLAY_ROWS):
+                await self._books.flush(self._process.process_id, rows[start : start + REPLAY_ROWS], [])
+            await self._books.flush(self._process.process_id, [], [orjson.dumps(mark) for mark in marks])
+        except self._books.unavailable as error:
+            log.warning("spool.replay_interrupted", path=path.name, error=str(error))
+            return False
+        except Exception:
+            log.exception("spool.replay_failed", path=path.name, rows=len(rows))
+            await asyncio.to_thread(path.rename, path.with_suffix(spool_file.STUCK_SUFFIX))
+            return True
+        await asyncio.to_thread(path.unlink)
+        log.info("spool.replayed", path=path.name, rows=len(rows))
+        return True
+
+
+def _open_marks(rows: list[bytes], marks: list[bytes]) -> list[dict[str, object]]:
+    """The newest mark of every attempt that has no final row in the same file."""
+    finished = {(row["request_id"], row["attempt"]) for row in map(orjson.loads, rows)}
+    newest = {(mark["request_id"], mark["attempt"]): mark for mark in map(orjson.loads, marks)}
+    return [mark for key, mark in newest.items() if key not in finished]

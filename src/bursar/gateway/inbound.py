@@ -1,0 +1,185 @@
+"""The caller's side of one request: headers, bounded body, hang-up, answer. Plain ASGI."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from bursar.adapters.upstream.watchdog import Watchdog
+from bursar.gateway.errors import GatewayError, body_too_large, overloaded
+
+T = TypeVar("T")
+
+SEND_TIMEOUT_S: Final = 300.0  # a caller that reads nothing for so long has hung up
+
+
+class Receive(Protocol):
+    async def __call__(self) -> MutableMapping[str, Any]: ...
+
+
+class Send(Protocol):
+    async def __call__(self, message: MutableMapping[str, Any], /) -> None: ...
+
+
+class HungUp(Exception):
+    """The caller closed the connection."""
+
+
+class ByteBudget:
+    """Request bodies in memory together, all callers' of this process."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._left = limit_bytes
+
+    def take(self, size: int) -> None:
+        """Raises `GatewayError` (503) when the process holds as many body bytes as it may."""
+        if size > self._left:
+            raise overloaded()
+        self._left -= size
+
+    def give(self, size: int) -> None:
+        self._left += size
+
+
+class Inbound:
+    """One HTTP request as the pipeline sees it."""
+
+    __slots__ = (
+        "_is_waiting",
+        "_receive",
+        "_send",
+        "_slow",
+        "_task",
+        "_watcher",
+        "body_bytes",
+        "headers",
+        "hung_up",
+        "scope",
+        "started",
+    )
+
+    def __init__(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, dog: Watchdog | None = None
+    ) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a request is served inside a task")
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self._task = task
+        self._slow = None if dog is None else dog.watch(self._hang_up)
+        self._is_waiting = False
+        self._watcher: asyncio.Task[None] | None = None
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.hung_up = False
+        self.started = False
+        self.body_bytes = 0
+
+    async def body(self, limit_bytes: int, budget: ByteBudget) -> bytes:
+        """The whole body; what was taken of `budget` is `body_bytes`, for the caller of this to give back.
+
+        Raises:
+            GatewayError: 413 as soon as the declared or received length passes `limit_bytes`; 503 over
+            budget.
+            HungUp: the caller went away while sending.
+        """
+        declared = self._declared_length()
+        if declared > limit_bytes:
+            raise body_too_large(limit_bytes)
+        self._charge(declared, budget)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.hung_up = True
+                raise HungUp
+            part = message.get("body", b"")
+            size += len(part)
+            if size > limit_bytes:
+                raise body_too_large(limit_bytes)
+            self._charge(size - self.body_bytes, budget)
+            if not message.get("more_body", False):
+                return b"".join([*parts, part]) if parts else part
+            parts.append(part)
+
+    def watch(self) -> None:
+        """From here on notice a hang-up. Call once, after the body is read."""
+        self._watcher = asyncio.get_running_loop().create_task(self._watch())
+
+    async def until_hangup(self, work: Awaitable[T]) -> T:
+        """Await `work`, but stop at once when the caller hangs up.
+
+        Raises:
+            HungUp: `work` was cancelled because the caller is gone.
+        """
+        if self.hung_up:
+            if asyncio.iscoroutine(work):
+                work.close()
+            raise HungUp
+        self._is_waiting = True
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not self.hung_up or self._task.uncancel() > 0:
+                raise
+            raise HungUp from None
+        finally:
+            self._is_waiting = False
+
+    async def respond(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Send a whole answer."""
+        self.started = True
+        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        sent.append((b"content-length", str(len(body)).encode()))
+        await self._send({"type": "http.response.start", "status": status, "headers": sent})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def start_stream(self, headers: Mapping[str, str]) -> None:
+        self.started = True
+        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": 200, "headers": sent})
+
+    async def send(self, frames: Sequence[bytes]) -> None:
+        """Pass frames on; waits while the caller reads slowly, so that nothing piles up here.
+
+        Raises:
+            HungUp: the caller read nothing for `SEND_TIMEOUT_S`.
+        """
+        body = frames[0] if len(frames) == 1 else b"".join(frames)
+        if self._slow is not None:
+            self._slow.start(SEND_TIMEOUT_S)
+        try:
+            await self.until_hangup(
+                self._send({"type": "http.response.body", "body": body, "more_body": True})
+            )
+        finally:
+            if self._slow is not None:
+                self._slow.stop()
+
+    async def end(self, frames: Sequence[bytes]) -> None:
+        """Pass the last frames on and end the answer."""
+        await self._send({"type": "http.response.body", "body": b"".join(frames)})
+
+    def _charge(self, size: int, budget: ByteBudget) -> None:
+        if size > 0:
+            budget.take(size)
+            self.body_bytes += size
+
+    def _declared_length(self) -> int:
+        declared = self.headers.get(b"content-length")
+        if declared is None:
+            return 0
+        if not declared.isdigit():
+            raise GatewayError(400, "invalid_request", "The content-length header is not a number.")
+        return int(declared)
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            continue
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.hung_up = True
+        if self._is_waiting:
+            self._task.cancel()

@@ -1,0 +1,162 @@
+"""One chat request, from key to last byte. This file is the story; each stage has its own."""
+
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from bursar.adapters.providers import ProviderFailure
+from bursar.core.chat import BadRequest
+from bursar.core.payer import Outcome
+from bursar.gateway.admit import choose_model, offers_for
+from bursar.gateway.authenticate import authenticate
+from bursar.gateway.dialects import openai_chat
+from bursar.gateway.drain import leave
+from bursar.gateway.errors import GatewayError, books_unavailable, internal_error, overloaded
+from bursar.gateway.flushing import NotDurable
+from bursar.gateway.forward import LeftWhileOpening, Refused, forward, read_whole, told
+from bursar.gateway.inbound import HungUp, Inbound
+from bursar.gateway.measure import ending
+from bursar.gateway.runtime import Gateway
+from bursar.gateway.settle import Settled, settle
+from bursar.gateway.streaming import OUT_OF_FUNDS, pass_on
+from bursar.gateway.ticket import Attempt, Ticket
+
+log = structlog.get_logger()
+
+STREAM_HEADERS: Final = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+JSON_HEADERS: Final = {"content-type": "application/json"}
+
+
+async def complete_chat(gw: Gateway, inbound: Inbound) -> None:
+    """Serve `POST /v1/chat/completions`."""
+    now_ms = gw.clock.now_ms()
+    request_id = gw.new_request_id(now_ms)
+    gw.in_flight += 1
+    try:
+        ticket = await _admit(gw, inbound, request_id, now_ms)
+        try:
+            attempt = await forward(gw, ticket, inbound)
+            if ticket.call.stream:
+                await _stream(gw, ticket, attempt, inbound)
+            else:
+                await _answer(gw, ticket, attempt, inbound)
+        except Refused as refused:
+            await _book_refusal(gw, ticket, refused.attempt, refused.error)
+            raise refused.error from refused
+        except LeftWhileOpening as left:
+            leave(gw, ticket, left.attempt)
+        finally:
+            if ticket.hold.is_open and not ticket.is_left:
+                log.error("hold.left_open", request_id=str(request_id))
+                ticket.hold.settle(0)
+    except (GatewayError, BadRequest) as error:
+        await refuse(inbound, error, str(request_id))
+    except NotDurable as error:
+        log.critical("settle.not_durable", request_id=str(request_id), error=str(error))
+        await refuse(inbound, books_unavailable(), str(request_id))
+    except HungUp:
+        log.debug("caller.hung_up", request_id=str(request_id))
+    except Exception:
+        log.exception("request.failed", request_id=str(request_id))
+        await refuse(inbound, internal_error(), str(request_id))
+    finally:
+        gw.in_flight -= 1
+        gw.bodies.give(inbound.body_bytes)
+
+
+async def refuse(inbound: Inbound, error: GatewayError | BadRequest, request_id: str) -> None:
+    """Tell the caller in OpenAI's error shape.
+
+    An answer that has begun is left without its end: the server then closes the connection, so that nobody
+    takes it for complete.
+    """
+    if inbound.started:
+        return
+    headers = {**JSON_HEADERS, "x-request-id": request_id}
+    extra = None
+    if isinstance(error, GatewayError):
+        headers |= error.headers
+        extra = error.extra
+    body = openai_chat.error_body(error.status, error.code, error.message, error.param, extra)
+    await inbound.respond(error.status, headers, body)
+
+
+async def _admit(gw: Gateway, inbound: Inbound, request_id: UUID, now_ms: int) -> Ticket:
+    """Everything before money leaves: key, limits, body, model, price, hold. A refusal costs nothing."""
+    started_mono_ms = gw.clock.monotonic_ms()
+    snapshot = gw.snapshot
+    key = authenticate(inbound.headers, snapshot, now_ms)
+    gw.rates.admit(key, started_mono_ms)
+    if gw.in_flight > gw.limits.in_flight_max:
+        raise overloaded()
+    call = openai_chat.read(await inbound.body(gw.limits.body_bytes_max, gw.bodies))
+    model = choose_model(snapshot, key, call.model)
+    offers = offers_for(snapshot, key, model, now_ms)
+    inbound.watch()
+    funded = await gw.funding.hold(key, call, model, offers)
+    return Ticket(
+        request_id=request_id,
+        started_at_ms=now_ms,
+        started_mono_ms=started_mono_ms,
+        key=key,
+        call=call,
+        model=model,
+        offers=offers,
+        hold=funded.hold,
+        max_tokens=funded.max_tokens,
+        output_held=funded.output_held,
+        covers_bound=funded.covers_bound,
+    )
+
+
+async def _answer(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:
+    """A whole answer: read, measure, settle, release."""
+    try:
+        body = await read_whole(gw, attempt, inbound)
+        reply = attempt.exchange.answer(200, body)
+    except HungUp:
+        leave(gw, ticket, attempt)
+        return
+    except ProviderFailure as failure:
+        attempt.failure = failure
+        await _book_refusal(gw, ticket, attempt, told(failure))
+        raise told(failure) from failure
+    settled = await settle(gw, ticket, attempt, ending(attempt.exchange.measured), status=200)
+    await inbound.respond(200, {**JSON_HEADERS, **settled.headers(ticket)}, reply)
+
+
+async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:
+    """A stream: pass on as it comes, settle when it ends, then release the tail."""
+    await inbound.start_stream({**STREAM_HEADERS, "x-request-id": str(ticket.request_id)})
+    try:
+        failure = await pass_on(gw, ticket, attempt, inbound)
+    except HungUp:
+        leave(gw, ticket, attempt)
+        return
+    if failure is None:
+        settled = await settle(gw, ticket, attempt, ending(attempt.exchange.measured), status=200)
+        await inbound.end(attempt.exchange.tail(settled.cost_fields(ticket)))
+        return
+    await _settle_broken(gw, ticket, attempt, failure)
+    await inbound.end(attempt.exchange.cut(failure.code, failure.message))
+
+
+async def _settle_broken(gw: Gateway, ticket: Ticket, attempt: Attempt, failure: GatewayError) -> Settled:
+    """A stream ended early: by the provider, or by us when the money ran out."""
+    measured = attempt.exchange.measured
+    if attempt.answer is not None:
+        attempt.answer.close()
+    outcome = Outcome.CUT_OFF if failure.code == OUT_OF_FUNDS else ending(measured)
+    attempt.delivered_tokens = measured.delivered_tokens
+    return await settle(gw, ticket, attempt, outcome, status=failure.status, error_code=failure.code)
+
+
+async def _book_refusal(gw: Gateway, ticket: Ticket, attempt: Attempt, error: GatewayError) -> None:
+    """No output reached the caller: he pays nothing, what the provider charges is booked."""
+    outcome = Outcome.PROVIDER_ERROR_BEFORE_OUTPUT
+    await settle(gw, ticket, attempt, outcome, status=error.status, error_code=error.code)

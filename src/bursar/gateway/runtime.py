@@ -1,0 +1,105 @@
+"""What the stages of the pipeline share: one object per gateway process, wired by an entry point."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from bursar.adapters.upstream import Upstream
+from bursar.adapters.upstream.watchdog import Watchdog
+from bursar.gateway.admit import Funding
+from bursar.gateway.authenticate import KeyRates
+from bursar.gateway.flushing import Flusher
+from bursar.gateway.inbound import ByteBudget
+from bursar.gateway.life import Process
+from bursar.gateway.outputs import OutputHistory
+from bursar.gateway.ports import Books, GatewayClock
+from bursar.gateway.snapshot import Snapshot
+from bursar.gateway.treasury import Treasury
+
+log = structlog.get_logger()
+
+COOLDOWN_MS: Final = (
+    30_000  # a credential that failed is passed over for so long, unless the provider said longer
+)
+COOLDOWN_MS_MAX: Final = 600_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayLimits:
+    """Everything has a limit.
+
+    Attributes:
+        body_bytes_max: a caller's request.
+        bodies_bytes_max: all request bodies in memory together.
+        in_flight_max: requests at once.
+        answer_bytes_max: a provider's whole answer.
+        attempts_max: tries at providers per request.
+        mark_interval_ms: between progress marks of one stream.
+        drain_ms, drain_bytes, drains_max: reading on after a hang-up where the provider bills on regardless.
+    """
+
+    body_bytes_max: int = 100 * 2**20
+    bodies_bytes_max: int = 1_000 * 2**20
+    in_flight_max: int = 10_000
+    answer_bytes_max: int = 64 * 2**20
+    attempts_max: int = 4
+    mark_interval_ms: int = 5_000
+    drain_ms: int = 60_000
+    drain_bytes: int = 16 * 2**20
+    drains_max: int = 1_000
+
+
+class Cooldowns:
+    """Credentials to pass over until a moment on the monotonic clock; grows with credentials."""
+
+    def __init__(self) -> None:
+        self._until_ms: dict[UUID, int] = {}
+
+    def put(self, credential_id: UUID, now_ms: int, for_s: int | None) -> None:
+        wait_ms = COOLDOWN_MS if for_s is None else min(max(for_s, 1) * 1000, COOLDOWN_MS_MAX)
+        self._until_ms[credential_id] = now_ms + wait_ms
+
+    def cools(self, credential_id: UUID, now_ms: int) -> bool:
+        return self._until_ms.get(credential_id, 0) > now_ms
+
+
+@dataclass(slots=True, kw_only=True)
+class Gateway:
+    """The parts. `new_request_id` makes a UUIDv7 of a unix millisecond."""
+
+    books: Books
+    clock: GatewayClock
+    process: Process
+    treasury: Treasury
+    flusher: Flusher
+    upstream: Upstream
+    snapshot: Snapshot
+    limits: GatewayLimits
+    new_request_id: Callable[[int], UUID]
+    rates: KeyRates = field(default_factory=KeyRates)
+    cooldowns: Cooldowns = field(default_factory=Cooldowns)
+    outputs: OutputHistory = field(default_factory=OutputHistory)
+    funding: Funding = field(init=False)
+    bodies: ByteBudget = field(init=False)
+    in_flight: int = 0
+    dog: Watchdog = field(default_factory=Watchdog)
+    background: "set[asyncio.Task[None]]" = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.funding = Funding(self.treasury, self.outputs)
+        self.bodies = ByteBudget(self.limits.bodies_bytes_max)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside the requests; shutdown waits for it, a failure is logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.background.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: "asyncio.Task[None]") -> None:
+        self.background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("background.failed", error=repr(error), exc_info=error)

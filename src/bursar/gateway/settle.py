@@ -1,0 +1,140 @@
+"""Settle before the last byte: a verdict becomes a usage row, the hold is freed, the row made durable."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from bursar.core.booking import UsageRow
+from bursar.core.money import format_amount
+from bursar.core.payer import Outcome
+from bursar.gateway.admit import SCOPE_CLASS
+from bursar.gateway.measure import Verdict, judge
+from bursar.gateway.runtime import Gateway
+from bursar.gateway.ticket import Attempt, Ticket
+
+ENDPOINT = "/v1/chat/completions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A booked attempt. `balance`: the wallet's after it, in units; None while PostgreSQL is away."""
+
+    verdict: Verdict
+    balance: int | None
+
+    def headers(self, ticket: Ticket) -> dict[str, str]:
+        """What the answer says about its own cost."""
+        usage = self.verdict.usage
+        said = {
+            "x-request-id": str(ticket.request_id),
+            "x-bursar-cost": format_amount(self.verdict.sale, ticket.key.asset),
+            "x-bursar-input-tokens": str(usage.input_tokens),
+            "x-bursar-output-tokens": str(usage.output_tokens),
+        }
+        if self.balance is not None:
+            said["x-bursar-balance"] = format_amount(self.balance, ticket.key.asset)
+        return said
+
+    def cost_fields(self, ticket: Ticket) -> dict[str, Any]:
+        """The same for a stream's usage chunk; amounts are decimal strings."""
+        usage = self.verdict.usage
+        fields: dict[str, Any] = {
+            "cost": format_amount(self.verdict.sale, ticket.key.asset),
+            "currency": ticket.key.asset,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+        }
+        if self.balance is not None:
+            fields["balance"] = format_amount(self.balance, ticket.key.asset)
+        return fields
+
+
+async def settle(  # noqa: PLR0913 - what happened, and how it is told
+    gw: Gateway,
+    ticket: Ticket,
+    attempt: Attempt,
+    outcome: Outcome,
+    *,
+    status: int,
+    error_code: str | None = None,
+) -> Settled:
+    """Book the attempt with every failed one before it; returns once the rows are durable.
+
+    Raises:
+        NotDurable: neither PostgreSQL nor the local disk took them.
+    """
+    now_ms = gw.clock.monotonic_ms()
+    verdict = judge(ticket, attempt, outcome, now_ms)
+    row = usage_row(ticket, attempt, verdict, now_ms, status=status, error_code=error_code)
+    ticket.hold.settle(verdict.sale)
+    if outcome is Outcome.COMPLETED:
+        gw.outputs.note(ticket.key.api_key_id, ticket.model.name, verdict.usage.output_tokens)
+    balance = await asyncio.shield(gw.flusher.submit([*ticket.failed, row]))
+    return Settled(verdict=verdict, balance=balance)
+
+
+def note_failed(gw: Gateway, ticket: Ticket, attempt: Attempt, *, status: int, error_code: str) -> None:
+    """Keep the row of an attempt that is retried elsewhere: the customer pays nothing for it."""
+    now_ms = gw.clock.monotonic_ms()
+    verdict = judge(ticket, attempt, Outcome.PROVIDER_ERROR_BEFORE_OUTPUT, now_ms)
+    ticket.failed.append(usage_row(ticket, attempt, verdict, now_ms, status=status, error_code=error_code))
+
+
+def leave_mark(gw: Gateway, ticket: Ticket, attempt: Attempt) -> None:
+    """Write down how far a stream has come, so that a crash of this process loses seconds, not the stream."""
+    now_ms = gw.clock.monotonic_ms()
+    verdict = judge(ticket, attempt, Outcome.CRASHED, now_ms)
+    gw.flusher.mark(usage_row(ticket, attempt, verdict, now_ms, status=200, error_code=None, from_mark=True))
+
+
+def usage_row(  # noqa: PLR0913 - the same
+    ticket: Ticket,
+    attempt: Attempt,
+    verdict: Verdict,
+    now_mono_ms: int,
+    *,
+    status: int,
+    error_code: str | None,
+    from_mark: bool = False,
+) -> UsageRow:
+    usage = verdict.usage
+    key, call, route = ticket.key, ticket.call, attempt.offer.route
+    latency_ms = now_mono_ms - ticket.started_mono_ms
+    return UsageRow(
+        request_id=ticket.request_id,
+        attempt=attempt.number,
+        revision=0,
+        started_at_ms=ticket.started_at_ms,
+        finished_at_ms=ticket.started_at_ms + latency_ms,
+        organisation_id=key.organisation_id,
+        wallet_id=key.wallet_id,
+        asset=key.asset,
+        scope_class=SCOPE_CLASS,
+        api_key_id=key.api_key_id,
+        lease_id=ticket.hold.lease_id,
+        provider_id=route.provider_id,
+        credential_id=attempt.credential.credential_id,
+        model=ticket.model.name,
+        provider_model=route.deployment.provider_model,
+        endpoint=ENDPOINT,
+        dialect=call.dialect,
+        streamed=call.stream,
+        status=status,
+        outcome=verdict.outcome,
+        error_code=error_code,
+        quantities={meter.value: quantity for meter, quantity in usage.quantities.items() if quantity},
+        price_ids=verdict.price_ids,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        estimated=usage.estimated,
+        flags=verdict.flags,
+        raw_usage=None if usage.raw is None else usage.raw.decode("utf-8", "replace"),
+        service_tier=usage.service_tier,
+        cost=verdict.cost,
+        sale=verdict.sale,
+        latency_ms=latency_ms,
+        first_byte_ms=attempt.first_byte_ms,
+        provider_request_id=attempt.exchange.measured.provider_request_id,
+        end_user=call.end_user,
+        from_mark=from_mark,
+    )

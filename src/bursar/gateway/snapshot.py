@@ -1,0 +1,200 @@
+"""What the gateway knows without asking: keys, models, routes, prices. Replaced whole when they change.
+
+Memory and load time grow linearly with keys (about 500 bytes each) and prices; looking one up does not.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from bursar.adapters.providers import Deployment, Provider
+from bursar.adapters.upstream import Timeouts
+from bursar.core.payer import Basis, Outcome, OutcomePolicy, Payment
+from bursar.core.pricing import PriceBook, PriceRow
+from bursar.core.usage import Meter
+
+log = structlog.get_logger()
+
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+
+OUTPUT_TOKENS_UNKNOWN: Final = 16_384  # the bound of a model whose limit nobody entered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """One API key and the wallet that pays for it; `asset` is the wallet's and its prices' currency."""
+
+    api_key_id: UUID
+    organisation_id: UUID
+    wallet_id: UUID
+    asset: str
+    expires_at_ms: int | None
+    allowed_models: frozenset[str] | None
+    allowed_patterns: tuple[str, ...]
+    requests_per_min: int | None
+    policy: OutcomePolicy
+
+    def allows(self, *names: str) -> bool:
+        """True when the key is not restricted, or one of the model's names is on its list."""
+        if self.allowed_models is None:
+            return True
+        return any(
+            name in self.allowed_models
+            or any(fnmatchcase(name, pattern) for pattern in self.allowed_patterns)
+            for name in names
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    credential_id: UUID
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One way to serve a model: a deployment and the credentials to reach it with, best first."""
+
+    provider_id: UUID
+    provider: Provider
+    deployment: Deployment
+    credentials: tuple[Credential, ...]
+    timeouts: Timeouts
+    aborts_stop_billing: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecord:
+    name: str
+    created_s: int
+    output_tokens_max: int
+    is_retired: bool
+    successor: str | None
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """`keys` by SHA-256 of the secret, `models` by name and alias."""
+
+    keys: Mapping[bytes, KeyRecord]
+    models: Mapping[str, ModelRecord]
+    prices: PriceBook
+
+    def key(self, secret: bytes) -> KeyRecord | None:
+        return self.keys.get(hashlib.sha256(secret).digest())
+
+
+def build(rows: Rows, providers: Mapping[str, Provider], open_secret: Callable[[bytes], str]) -> Snapshot:
+    """Build a snapshot from `Books.load_snapshot()`; what cannot be used is left out and logged by id."""
+    credentials = _credentials(rows["credentials"], open_secret)
+    routes = _routes(rows, providers, credentials)
+    models = {row["id"]: _model(row, routes.get(row["id"], ())) for row in rows["models"]}
+    aliases = {row["alias"]: models[row["model_id"]] for row in rows["aliases"] if row["model_id"] in models}
+    return Snapshot(
+        keys={bytes(row["secret_sha256"]): _key(row) for row in rows["keys"]},
+        models={**aliases, **models},
+        prices=PriceBook(_price(row) for row in rows["prices"]),
+    )
+
+
+def _key(row: Mapping[str, Any]) -> KeyRecord:
+    allowed = row["allowed_models"]
+    limits = row["limits"] or {}
+    return KeyRecord(
+        api_key_id=row["id"],
+        organisation_id=row["organisation_id"],
+        wallet_id=row["wallet_id"],
+        asset=row["asset"],
+        expires_at_ms=row["expires_at_ms"],
+        allowed_models=None if allowed is None else frozenset(allowed),
+        allowed_patterns=tuple(name for name in allowed or () if any(mark in name for mark in "*?[")),
+        requests_per_min=limits.get("requests_per_min"),
+        policy=_policy(row["outcome_policy"] or {}),
+    )
+
+
+def _policy(stored: Mapping[str, Mapping[str, Any]]) -> OutcomePolicy:
+    return {
+        Outcome(outcome): Payment(
+            Basis(row["sale"]), Basis(row["cost"]), within_hold=bool(row.get("within_hold", False))
+        )
+        for outcome, row in stored.items()
+    }
+
+
+def _credentials(
+    rows: Iterable[Mapping[str, Any]], open_secret: Callable[[bytes], str]
+) -> dict[UUID, list[Credential]]:
+    found: dict[UUID, list[Credential]] = {}
+    for row in rows:
+        try:
+            secret = open_secret(bytes(row["sealed"]))
+        except ValueError:
+            log.exception("credential.unreadable", credential_id=str(row["id"]))
+            continue
+        found.setdefault(row["provider_id"], []).append(Credential(credential_id=row["id"], secret=secret))
+    return found
+
+
+def _routes(
+    rows: Rows, providers: Mapping[str, Provider], credentials: Mapping[UUID, list[Credential]]
+) -> dict[str, tuple[Route, ...]]:
+    offered = {row["id"]: row for row in rows["providers"]}
+    limits = {row["id"]: row["output_tokens_max"] or OUTPUT_TOKENS_UNKNOWN for row in rows["models"]}
+    found: dict[str, list[Route]] = {}
+    for row in rows["routes"]:
+        provider = offered.get(row["provider_id"])
+        if provider is None or row["model_id"] not in limits:
+            continue
+        adapter = providers.get(provider["kind"])
+        if adapter is None:
+            log.warning("provider.kind_not_served", provider_id=str(provider["id"]), kind=provider["kind"])
+            continue
+        deployment = Deployment(
+            model=row["model_id"],
+            provider_model=row["provider_model"],
+            base_url=provider["base_url"].rstrip("/"),
+            output_tokens_max=limits[row["model_id"]],
+        )
+        found.setdefault(row["model_id"], []).append(
+            Route(
+                provider_id=provider["id"],
+                provider=adapter,
+                deployment=deployment,
+                credentials=tuple(credentials.get(provider["id"], ())),
+                timeouts=Timeouts(**(provider["timeouts"] or {})),
+                aborts_stop_billing=provider["aborts_stop_billing"],
+            )
+        )
+    return {model: tuple(routes) for model, routes in found.items()}
+
+
+def _model(row: Mapping[str, Any], routes: tuple[Route, ...]) -> ModelRecord:
+    return ModelRecord(
+        name=row["id"],
+        created_s=row["created_s"],
+        output_tokens_max=row["output_tokens_max"] or OUTPUT_TOKENS_UNKNOWN,
+        is_retired=row["status"] == "retired",
+        successor=row["successor"],
+        routes=routes,
+    )
+
+
+def _price(row: Mapping[str, Any]) -> PriceRow:
+    return PriceRow(
+        price_id=row["id"],
+        provider_id=row["provider_id"],
+        model=row["model"],
+        meter=Meter(row["meter"]),
+        currency=row["currency"],
+        effective_from_ms=row["effective_from_ms"],
+        tier_from=row["tier_from"],
+        cost_atto=int(row["cost_atto"]),
+        sale_atto=int(row["sale_atto"]),
+    )

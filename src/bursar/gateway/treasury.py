@@ -1,0 +1,310 @@
+"""Leases in memory: the money this process may promise without asking PostgreSQL.
+
+One `Account` per (wallet, scope class). A request's hold is cut out of the account with plain integer
+arithmetic; only when the account runs short is the database asked, once at a time per account, in numbered
+operations whose replies are absolute (ADR 0002). Take: SQL first, memory after. Give: memory first, SQL
+after, never restored on doubt.
+
+Memory grows with the organisations this process has served since it started (about 400 bytes each), never
+with requests.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from bursar.core.booking import Give, Grant, Take
+from bursar.core.leases import SLICE_SECONDS, Lease
+from bursar.gateway.errors import GatewayError, books_unavailable
+from bursar.gateway.life import Process
+from bursar.gateway.ports import Books, GatewayClock
+
+log = structlog.get_logger()
+
+RECALL_WAITS_MS: Final = (15, 30, 55)  # ≤ 100 ms in all: MONEY §3, "recall others"
+DRY_MS: Final = 100  # how long a refusal answers for equal or larger asks without asking again
+SLICE_REQUESTS: Final = 16  # a slice covers at least this many requests like the one at hand
+IDLE_GIVE_MS: Final = 15_000  # an account untouched for so long gives everything back
+TEND_INTERVAL_MS: Final = 1_000
+
+
+class Unfunded(Exception):
+    """The wallet cannot cover the ask.
+
+    Attributes:
+        spendable: units of the wallet's asset that could be spent, this account's free part included.
+    """
+
+    def __init__(self, spendable: int) -> None:
+        super().__init__(f"spendable {spendable}")
+        self.spendable = spendable
+
+
+class LeaseReplaced(Exception):
+    """The sweeper closed this lease; `account` is the fresh one to ask instead."""
+
+    def __init__(self, account: "Account") -> None:
+        super().__init__("lease closed")
+        self.account = account
+
+
+class Account:
+    """This process's lease on one wallet for one scope class, and what it knows of the wallet beside it.
+
+    Attributes:
+        lease: the sums; all amounts in units of the wallet's asset.
+        spendable: what the wallet had left beside this lease, as PostgreSQL last said.
+        op: number of the last operation asked on this lease; one is in flight at a time (`lock`).
+        burn_per_s: recent sales per second.
+        used_at_ms: when a hold was last cut.
+    """
+
+    __slots__ = (
+        "burn_per_s",
+        "dry_amount",
+        "dry_until_ms",
+        "lease",
+        "lease_id",
+        "lock",
+        "op",
+        "organisation_id",
+        "scope_class",
+        "spendable",
+        "spent_mark",
+        "used_at_ms",
+        "wallet_id",
+    )
+
+    def __init__(self, wallet_id: UUID, organisation_id: UUID, scope_class: str) -> None:
+        self.wallet_id = wallet_id
+        self.organisation_id = organisation_id
+        self.scope_class = scope_class
+        self.lease = Lease()
+        self.lease_id: UUID | None = None
+        self.spendable = 0
+        self.op = 0
+        self.lock = asyncio.Lock()
+        self.burn_per_s = 0
+        self.spent_mark = 0
+        self.used_at_ms = 0
+        self.dry_until_ms = 0
+        self.dry_amount = 0
+
+    def is_dry(self, amount: int, now_ms: int) -> bool:
+        return now_ms < self.dry_until_ms and amount >= self.dry_amount
+
+    def funds(self) -> int:
+        """What could be promised now, as far as this process knows."""
+        return self.spendable + max(self.lease.free, 0)
+
+
+class Hold:
+    """Money promised to one request, until it is settled (once)."""
+
+    __slots__ = ("account", "amount", "is_open", "lease_id")
+
+    def __init__(self, account: Account, amount: int) -> None:
+        self.account = account
+        self.lease_id = account.lease_id
+        self.amount = amount
+        self.is_open = True
+
+    def settle(self, sale: int) -> None:
+        """Turn the hold into a sale of `sale` units; the rest is free again. A fact is never refused."""
+        if not self.is_open:
+            raise RuntimeError("a hold is settled once")
+        self.is_open = False
+        self.account.lease.settle(self.amount, sale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreasuryLimits:
+    """`slice_cap`: the largest slice, in units of the asset, one take may ask beyond its need."""
+
+    slice_cap: int = 50 * 10**9
+
+
+class Treasury:
+    def __init__(self, books: Books, clock: GatewayClock, process: Process, limits: TreasuryLimits) -> None:
+        self._books = books
+        self._clock = clock
+        self._process = process
+        self._limits = limits
+        self._accounts: dict[tuple[UUID, str], Account] = {}
+
+    def account(self, wallet_id: UUID, organisation_id: UUID, scope_class: str) -> Account:
+        account = self._accounts.get((wallet_id, scope_class))
+        if account is None:
+            account = Account(wallet_id, organisation_id, scope_class)
+            self._accounts[wallet_id, scope_class] = account
+        return account
+
+    def try_hold(self, account: Account, amount: int) -> Hold | None:
+        """Cut `amount` out of the lease without I/O; None when it is short or this process may not admit."""
+        if not self._process.may_admit() or not account.lease.admit(amount):
+            return None
+        account.used_at_ms = self._clock.monotonic_ms()
+        return Hold(account, amount)
+
+    async def hold(self, account: Account, amount: int) -> Hold:
+        """Cut `amount`, taking more from the wallet and recalling other processes' leases when short.
+
+        Raises:
+            Unfunded: the wallet cannot cover it.
+            GatewayError: 503 when PostgreSQL or this process's life is in doubt (fail closed).
+        """
+        self._require_life()
+        hold = self.try_hold(account, amount)
+        if hold is not None:
+            return hold
+        try:
+            return await self._fund(account, amount)
+        except LeaseReplaced as replaced:
+            return await self._fund(replaced.account, amount)
+
+    async def extend(self, hold: Hold, extra: int) -> bool:
+        """Grow an open hold by `extra`; False when the money or the database is not there."""
+        account = hold.account
+        if self._accounts.get((account.wallet_id, account.scope_class)) is not account:
+            return False  # its lease was closed meanwhile; nothing more can be promised on it
+        try:
+            more = await self.hold(account, extra)
+        except (Unfunded, LeaseReplaced, GatewayError):
+            return False
+        if more.account is not account:
+            more.settle(0)
+            return False
+        more.is_open = False  # its part belongs to `hold` now
+        hold.amount += extra
+        return True
+
+    def on_recall(self, wallet_id: UUID) -> list[Account]:
+        """Accounts of this wallet that have something to give back."""
+        return [a for (wallet, _), a in self._accounts.items() if wallet == wallet_id and a.lease.free > 0]
+
+    async def give_back(self, account: Account, keep: int = 0) -> None:
+        """Return what is free beyond `keep`. Lost replies are harmless: the next reply is absolute."""
+        async with account.lock:
+            amount = account.lease.free - keep
+            if amount <= 0 or account.lease_id is None:
+                return
+            account.lease.give(amount)  # memory first
+            account.op += 1
+            order = Give(
+                op=account.op,
+                process_id=self._process.process_id,
+                lease_id=account.lease_id,
+                wallet_id=account.wallet_id,
+                amount=amount,
+            )
+            try:
+                self._apply(account, await self._books.give(order))
+            except self._books.unavailable as error:
+                log.warning("lease.give_in_doubt", lease_id=str(account.lease_id), error=str(error))
+            except LeaseReplaced:
+                log.info("lease.closed_before_give", lease_id=str(account.lease_id))
+
+    async def tend(self) -> None:
+        """Once a second: note the burn, give back what idles or is far more than the burn needs."""
+        now_ms = self._clock.monotonic_ms()
+        for account in list(self._accounts.values()):
+            burnt = account.lease.spent - account.spent_mark
+            account.spent_mark = account.lease.spent
+            account.burn_per_s = (3 * account.burn_per_s + burnt) // 4
+            for keep in self._excess(account, now_ms):
+                await self.give_back(account, keep)
+
+    async def close(self) -> None:
+        """Shutdown: give everything back."""
+        for account in list(self._accounts.values()):
+            await self.give_back(account)
+
+    def drop_all(self) -> None:
+        """This process is dead in the books: its leases are being closed for it; forget them."""
+        self._accounts.clear()
+
+    def _excess(self, account: Account, now_ms: int) -> Iterator[int]:
+        idle_ms = now_ms - account.used_at_ms
+        wish = self._wish(account, 0)
+        if account.lease.free > 0 and idle_ms > IDLE_GIVE_MS:
+            yield 0
+        elif account.lease.free > 4 * wish and idle_ms > TEND_INTERVAL_MS:
+            yield wish
+
+    def _wish(self, account: Account, need: int) -> int:
+        return min(max(SLICE_SECONDS * account.burn_per_s, SLICE_REQUESTS * need), self._limits.slice_cap)
+
+    def _require_life(self) -> None:
+        if not self._process.may_admit():
+            raise books_unavailable()
+
+    async def _fund(self, account: Account, amount: int) -> Hold:
+        async with account.lock:
+            if account.is_dry(amount, self._clock.monotonic_ms()):
+                raise Unfunded(account.funds())
+            await self._take(account, amount)
+            if account.lease.free < amount:
+                await self._take_after_recall(account, amount)
+            hold = self.try_hold(account, amount)
+            if hold is not None:
+                account.dry_until_ms = 0
+                return hold
+            self._require_life()
+            account.dry_until_ms = self._clock.monotonic_ms() + DRY_MS
+            account.dry_amount = amount
+            raise Unfunded(account.funds())
+
+    async def _take_after_recall(self, account: Account, amount: int) -> None:
+        try:
+            await self._books.recall(account.wallet_id)
+        except self._books.unavailable as error:
+            raise books_unavailable() from error
+        for wait_ms in RECALL_WAITS_MS:
+            await asyncio.sleep(wait_ms / 1000)  # outside any transaction
+            await self._take(account, amount)
+            if account.lease.free >= amount:
+                return
+
+    async def _take(self, account: Account, amount: int) -> None:
+        if account.lease.free >= amount:
+            return
+        need = amount - account.lease.free
+        account.op += 1
+        order = Take(
+            op=account.op,
+            process_id=self._process.process_id,
+            wallet_id=account.wallet_id,
+            organisation_id=account.organisation_id,
+            scope_class=account.scope_class,
+            need=need,
+            want=max(need, self._wish(account, amount)),
+            cap=self._limits.slice_cap,
+        )
+        try:
+            grant = await self._books.take(order)
+        except self._books.unavailable as error:
+            raise books_unavailable() from error
+        self._apply(account, grant)
+
+    def _apply(self, account: Account, grant: Grant) -> None:
+        account.spendable = grant.spendable
+        match grant.state:
+            case "active":
+                account.lease_id = grant.lease_id
+                account.lease.grant(grant.granted)
+            case "refused":
+                if grant.lease_id is not None:
+                    account.lease.grant(grant.granted)
+            case "closing" | "closed":
+                log.warning("lease.replaced", lease_id=str(grant.lease_id), state=grant.state)
+                account.lease.grant(account.lease.spent + account.lease.outstanding)
+                fresh = Account(account.wallet_id, account.organisation_id, account.scope_class)
+                self._accounts[account.wallet_id, account.scope_class] = fresh
+                raise LeaseReplaced(fresh)
+            case "dead":
+                self._process.die()
+                raise books_unavailable()

@@ -1,0 +1,75 @@
+"""Hear what changed: configuration (reload the snapshot), recalls (give money back)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from bursar.gateway.runtime import Gateway
+from bursar.gateway.snapshot import Snapshot
+
+log = structlog.get_logger()
+
+CHANGED: Final = "bursar_changed"
+RECALL: Final = "bursar_recall"
+RELISTEN_S: Final = 0.5
+GATHER_S: Final = 0.05  # changes come in bursts: one reload answers all of a moment
+
+
+async def watch_books(gw: Gateway, build_snapshot: Callable[[Any], Snapshot]) -> None:
+    """Listen for ever; after a lost connection reload, for whatever was missed meanwhile."""
+    reload = Reload(gw, build_snapshot)
+    while True:
+        try:
+            async for channel, payload in gw.books.listen([CHANGED, RECALL]):
+                if channel == RECALL:
+                    gw.spawn(_give_back(gw, payload))
+                else:
+                    reload.ask()
+        except gw.books.unavailable as error:
+            log.warning("watch.lost", error=str(error))
+        except Exception:
+            log.exception("watch.failed")
+        await asyncio.sleep(RELISTEN_S)
+        reload.ask()
+
+
+class Reload:
+    """One reload at a time; a change heard while one runs causes exactly one more."""
+
+    def __init__(self, gw: Gateway, build_snapshot: Callable[[Any], Snapshot]) -> None:
+        self._gw = gw
+        self._build = build_snapshot
+        self._is_running = False
+        self._is_wanted = False
+
+    def ask(self) -> None:
+        self._is_wanted = True
+        if not self._is_running:
+            self._is_running = True
+            self._gw.spawn(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._is_wanted:
+                await asyncio.sleep(GATHER_S)
+                self._is_wanted = False
+                await self._load()
+        finally:
+            self._is_running = False
+
+    async def _load(self) -> None:
+        try:
+            snapshot = self._build(await self._gw.books.load_snapshot())
+        except self._gw.books.unavailable as error:
+            log.warning("snapshot.stale", error=str(error))
+            return
+        self._gw.snapshot = snapshot
+        self._gw.rates.keep({key.api_key_id for key in snapshot.keys.values()})
+
+
+async def _give_back(gw: Gateway, wallet_id: str) -> None:
+    for account in gw.treasury.on_recall(UUID(wallet_id)):
+        await gw.treasury.give_back(account)
