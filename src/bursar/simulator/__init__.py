@@ -7,10 +7,10 @@ Start one in a test:
 * `python -m bursar.simulator --port 0` as a process (prints `listening on http://…`);
 * `await serve(host, port, settings=…)` from an entry point.
 
-`simulator.base_url` is `http://host:port`: OpenAI clients take `base_url + "/v1"`, Anthropic clients `base_url`,
-OpenAI-compatible ones `base_url + "/compat/v1"`. Any `sk-…` key is good for OpenAI and any `sk-ant-…` for Anthropic.
-How to misbehave is written in `faults`, how to look inside in `control`. Nothing here is shared with the code under
-test, so that an error is not made twice the same way.
+`simulator.base_url` is `http://host:port`: OpenAI clients take `base_url + "/v1"`, Anthropic clients
+`base_url`, OpenAI-compatible ones `base_url + "/compat/v1"`. Any `sk-…` key is good for OpenAI and any
+`sk-ant-…` for Anthropic. How to misbehave is written in `faults`, how to look inside in `control`. Nothing
+here is shared with the code under test, so that an error is not made twice the same way.
 """
 
 from bursar.simulator.server import Simulator, in_thread, running, serve

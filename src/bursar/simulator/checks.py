@@ -1,6 +1,7 @@
 """Strict request checks in neutral terms; each provider words the problem in its own way.
 
-A check is a function `(value, path) -> None` that raises `Problem` at the first thing a real provider would refuse.
+A check is a function `(value, path) -> None` that raises `Problem` at the first thing a real provider would
+refuse.
 """
 
 import re
@@ -24,7 +25,7 @@ class Kind(StrEnum):
     PATTERN = "pattern"
 
 
-class Problem(Exception):  # noqa: N818 -- it describes the caller's mistake, it is not a failure of ours
+class Problem(Exception):
     """What is wrong with a request and where.
 
     Attributes:

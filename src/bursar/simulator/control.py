@@ -5,15 +5,15 @@
 | `GET /sim/health` | is it up |
 | `GET /sim/help` | the fault words with their meaning |
 | `GET /sim/stats` | counters of connections and requests |
-| `GET /sim/requests?limit=N` | the last N requests, newest last, keys as digests, times in monotonic nanoseconds |
+| `GET /sim/requests?limit=N` | the last N requests, keys as digests, times in monotonic ns |
 | `GET /sim/connections?limit=N` | the last N connections with when and by whom they were closed |
 | `GET /sim/faults`, `DELETE /sim/faults` | the fault queue |
-| `POST /sim/faults` | queue `{"script": "status=503", "count": 1, "provider": "", "model": "", "key": ""}` |
+| `POST /sim/faults` | queue `{"script": "status=503", "count": 1, "provider", "model", "key"}` |
 | `POST /sim/reset` | forget requests, connections, queue and prompt caches |
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -38,19 +38,18 @@ class Control:
         self._cache = cache
 
     def answer(self, method: str, path: str, query: str, body: bytes) -> Reply:
-        match method, path.removeprefix(PREFIX):
-            case "GET", "health":
-                return _ok({"ok": True})
-            case "GET", "help":
-                return _ok(grammar())
-            case "GET", "stats":
-                return _ok(self._log.counters())
-            case "GET", "requests":
-                return _ok([one.shown() for one in _last(self._log.exchanges, query)])
-            case "GET", "connections":
-                return _ok([one.shown() for one in _last(self._log.links, query)])
-            case "GET", "faults":
-                return _ok(self._queue.shown())
+        shown: dict[str, Callable[[], object]] = {
+            "health": lambda: {"ok": True},
+            "help": grammar,
+            "stats": self._log.counters,
+            "requests": lambda: [one.shown() for one in _last(self._log.exchanges, query)],
+            "connections": lambda: [one.shown() for one in _last(self._log.links, query)],
+            "faults": self._queue.shown,
+        }
+        name = path.removeprefix(PREFIX)
+        match method, name:
+            case "GET", _ if name in shown:
+                return _ok(shown[name]())
             case "POST", "faults":
                 return self._queue_fault(body)
             case "DELETE", "faults":
@@ -70,10 +69,7 @@ class Control:
 
     def _queue_fault(self, body: bytes) -> Reply:
         try:
-            value = orjson.loads(body)
-            if not isinstance(value, dict):
-                raise FaultScriptInvalid("sim: needs an object")
-            self._queue.add_json(value)
+            self._queue.add_json(orjson.loads(body))
         except (orjson.JSONDecodeError, FaultScriptInvalid) as bad:
             return json_reply(400, {"error": str(bad)}, ())
         return _ok(self._queue.shown())

@@ -1,6 +1,5 @@
 """Faults set from outside the request, through `/sim/faults` or by a test in the same process."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +59,10 @@ class FaultQueue:
         entry = QueuedFault(faults=read(script), remaining=count, provider=provider, model=model, key=key)
         self._entries.append(entry)
 
-    def add_json(self, value: Mapping[str, Any]) -> None:
+    def add_json(self, value: Any) -> None:
         """Queue what `/sim/faults` was sent: the arguments of `add` as an object."""
+        if not isinstance(value, dict):
+            raise FaultScriptInvalid("sim: needs an object")
         known = {"script", "count", "provider", "model", "key"}
         count = value.get("count", 1)
         texts = [value.get(name, "") for name in known - {"count"}]
@@ -69,7 +70,7 @@ class FaultQueue:
             raise FaultScriptInvalid("sim: needs script, and may have count, provider, model, key")
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise FaultScriptInvalid("sim: count is a number from 1, or null for always")
-        self.add(**dict(value))
+        self.add(**value)
 
     def take(self, provider: str, model: str, key: str) -> Faults:
         """The faults queued for this request."""

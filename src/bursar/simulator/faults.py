@@ -3,16 +3,18 @@
 Three ways to give one, merged in this order (the later wins):
 
 1. a suffix of the model name: `gpt-4o-mini+status=503+retry_after=2`;
-2. a directive in the text of the turn to be answered (any message after the last assistant message, system and
+2. a directive in the text of the turn to be answered (any message after the last assistant message, system
+and
    developer messages excepted): `Say hello [[sim: delay_ms=500 cut_after_events=3]]`;
 3. a fault queued through `/sim/faults`, which may be bound to a provider, model or key.
 
-A script is a list of words separated by blanks (by `+` in a model name): a flag (`no_usage`) or `name=value`; a value
-with blanks stands in double quotes (`text="two words"`). Unknown words and bad values are answered with 400, so a
-misspelt fault never passes a test by doing nothing. The fields of `Faults` are the grammar.
+A script is a list of words separated by blanks (by `+` in a model name): a flag (`no_usage`) or
+`name=value`; a value with blanks stands in double quotes (`text="two words"`). Unknown words and bad values
+are answered with 400, so a misspelt fault never passes a test by doing nothing. The fields of `Faults` are
+the grammar.
 
-On a whole (not streamed) answer the body counts as one event, and each fault that acts after N events acts in the
-middle of the body.
+On a whole (not streamed) answer the body counts as one event, and each fault that acts after N events acts
+in the middle of the body.
 """
 
 import re
@@ -25,7 +27,7 @@ BYTES_MAX = 64 * 1024 * 1024
 SCRIPT_CHARACTERS_MAX = 4096
 
 
-class FaultScriptInvalid(Exception):  # noqa: N818 -- named for what it says about the script
+class FaultScriptInvalid(Exception):
     """A word of a fault script is unknown or out of range."""
 
 

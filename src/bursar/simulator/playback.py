@@ -8,6 +8,8 @@ from bursar.simulator.reply import LAST_CHUNK, Reply, chunk, head, stamped
 from bursar.simulator.settings import SimulatorSettings
 from bursar.simulator.wire import Connection
 
+UTF8_MASK, UTF8_CONTINUATION = 0b1100_0000, 0b1000_0000
+"""The leading bits that mark a byte inside a UTF-8 character."""
 SPLIT_PAUSE_S = 0.002
 """Long enough for the first half of a split write to be read on its own."""
 RESET_PAUSE_S = 0.03
@@ -141,7 +143,7 @@ def _pieces(content: bytes, faults: Faults) -> Iterator[bytes]:
         for at in range(0, len(content), faults.split_bytes):
             yield content[at : at + faults.split_bytes]
         return
-    middle = next((at for at, byte in enumerate(content) if byte & 0b1100_0000 == 0b1000_0000), 0)
+    middle = next((at for at, byte in enumerate(content) if byte & UTF8_MASK == UTF8_CONTINUATION), 0)
     if middle:
         yield content[:middle]
     yield content[middle:]

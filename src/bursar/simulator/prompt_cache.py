@@ -1,4 +1,4 @@
-"""Prompt caches of the simulated providers: remember prefixes, report what a later request shares with them."""
+"""Prompt caches: remember prefixes, report what a later request shares with them."""
 
 import time
 from collections import OrderedDict

@@ -30,8 +30,8 @@ _CLAUDE = shapes.load("anthropic_messages")["model"]
 class Providers:
     """The simulated providers and what they remember.
 
-    A path may begin with `/openai`, `/anthropic` or `/compat` (an OpenAI-compatible imitator: any model, any key,
-    unknown fields ignored, `reasoning_content`); without one, the path and headers say whose it is.
+    A path may begin with `/openai`, `/anthropic` or `/compat` (an OpenAI-compatible imitator: any model, any
+    key, unknown fields ignored, `reasoning_content`); without one, the path and headers say whose it is.
     """
 
     def __init__(self, settings: SimulatorSettings, queue: FaultQueue, cache: PromptCache) -> None:
@@ -105,13 +105,12 @@ class Providers:
 
     def _anthropic(self, request: Request, path: str, query: str) -> Reply:
         refuse = anthropic_errors.refuse
-        key = self._anthropic_key(request)
-        beta = b"anthropic-beta" in request.headers
+        key, api = self._anthropic_key(request)
         if path == "/v1/messages" and request.method == "POST":
-            return self._messages(request.body, key, beta=beta)
+            return self._messages(request.body, key, api)
         if path == "/v1/messages/count_tokens" and request.method == "POST":
             raw = anthropic_reading.parse(request.body)
-            anthropic_reading.check(raw, beta=beta, counting=True)
+            anthropic_reading.check(raw, api, counting=True)
             counted = anthropic_reading.input_tokens(raw, anthropic_reading.segments_of(raw))
             return json_reply(200, {"input_tokens": counted}, anthropic_errors.HEADERS)
         if path in ("/v1/messages", "/v1/messages/count_tokens"):
@@ -126,9 +125,10 @@ class Providers:
             return json_reply(200, _shown_claude(model), anthropic_errors.HEADERS)
         raise refuse("bad_url")
 
-    def _anthropic_key(self, request: Request) -> str:
+    def _anthropic_key(self, request: Request) -> tuple[str, anthropic_reading.Api]:
         refuse = anthropic_errors.refuse
-        key = request.headers.get(b"x-api-key", b"").decode("latin-1")
+        bearer = request.headers.get(b"authorization", b"").decode("latin-1")
+        key = request.headers.get(b"x-api-key", b"").decode("latin-1") or bearer.removeprefix("Bearer ")
         if not key:
             raise refuse("no_key")
         allowed = self._settings.anthropic_keys
@@ -139,15 +139,13 @@ class Providers:
             raise refuse("no_version")
         if version not in anthropic_reading.VERSIONS:
             raise refuse("bad_version", version=version)
-        return key
+        return key, anthropic_reading.Api(version=version, beta=b"anthropic-beta" in request.headers)
 
-    def _messages(self, content: bytes, key: str, *, beta: bool) -> Reply:
+    def _messages(self, content: bytes, key: str, api: anthropic_reading.Api) -> Reply:
         raw = anthropic_reading.parse(content)
         name = in_model(str(raw.get("model", "")))[0]
         queued = self._queue.take("anthropic", name, key)
-        asked = anthropic_reading.understand(
-            raw, queued, beta=beta, answer_tokens=self._settings.answer_tokens
-        )
+        asked = anthropic_reading.understand(raw, queued, api, answer_tokens=self._settings.answer_tokens)
         if self._used_up(asked.ask.faults, asked.ask.seed):
             asked = replace(asked, ask=replace(asked.ask, faults=NONE))
         faults = asked.ask.faults

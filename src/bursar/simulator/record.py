@@ -1,7 +1,7 @@
 """What happened, for tests to look at: requests, connections, times.
 
-Times are `time.monotonic_ns()`: on one machine every process reads the same clock, so a test can subtract its own
-reading from ours. All logs are bounded; the oldest entries go first.
+Times are `time.monotonic_ns()`: on one machine every process reads the same clock, so a test can subtract
+its own reading from ours. All logs are bounded; the oldest entries go first.
 """
 
 import time
@@ -19,7 +19,8 @@ class Exchange:
     """One request and how its answer went.
 
     Attributes:
-        ended: `answering` until it is over, then `complete`, `cut` (a fault closed it), `peer_closed` or `stopped`.
+        ended: `answering` until it is over, then `complete`, `cut` (a fault closed it), `peer_closed` or
+        `stopped`.
         paused: how often the socket was too full to write (a slow reader).
     """
 

@@ -1,8 +1,8 @@
 """What is to be sent, and its bytes on the wire.
 
-Ids and the creation second differ from call to call, everything else follows from the request. So bytes are made with
-fixed-width marks in those places (`STAMP`, `CREATED`), and a call is stamped by exchanging the marks: length and
-framing stay valid, and an answer made once can be sent again cheaply.
+Ids and the creation second differ from call to call, everything else follows from the request. So bytes are
+made with fixed-width marks in those places (`STAMP`, `CREATED`), and a call is stamped by exchanging the
+marks: length and framing stay valid, and an answer made once can be sent again cheaply.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Reply:
     repeatable: bool = False
 
 
-class Refused(Exception):  # noqa: N818 -- control flow: carries the reply a real provider would give
+class Refused(Exception):
     """The provider answers with an error."""
 
     def __init__(self, reply: Reply) -> None:

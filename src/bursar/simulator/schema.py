@@ -1,11 +1,13 @@
 """Build a JSON value that conforms to a JSON Schema, so that typed clients can parse a simulated answer.
 
-Understands what structured-output requests use: type (also lists), properties, required, additionalProperties, items,
-prefixItems, enum, const, anyOf/oneOf/allOf, $ref into $defs or definitions (recursive ones end at `DEPTH_MAX`), string
-lengths, formats and common patterns, numeric bounds and multiples, array sizes.
+Understands what structured-output requests use: type (also lists), properties, required,
+additionalProperties, items, prefixItems, enum, const, anyOf/oneOf/allOf, $ref into $defs or definitions
+(recursive ones end at `DEPTH_MAX`), string lengths, formats and common patterns, numeric bounds and
+multiples, array sizes.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from bursar.simulator.prose import Dice
@@ -28,14 +30,14 @@ FORMATS = {
     "uuid": "3f2b8c1e-5a4d-4c7b-9e21-0d6f1a2b3c4d",
 }
 PATTERN_CANDIDATES = (
-    "amber", "AMBER", "Amber", "A", "a", "7", "42", "2026", "12345", "123456789", "2026-03-14", "09:26", "AB-1234",
-    "ABC123", "abc123", "abc-123", "abc_123", "USD", "US", "en", "en-US", "1.2.3", "v1.2.3", "12.50", "#a1b2c3",
-    "+15550100000", "555-0100", "ada@example.com", "@ada", "https://example.com/item",
+    "amber", "AMBER", "Amber", "A", "a", "7", "42", "2026", "12345", "123456789", "2026-03-14", "09:26",
+    "AB-1234", "ABC123", "abc123", "abc-123", "abc_123", "USD", "US", "en", "en-US", "1.2.3", "v1.2.3",
+    "12.50", "#a1b2c3", "+15550100000", "555-0100", "ada@example.com", "@ada", "https://example.com/item",
 )  # fmt: skip
 
 
 class Builder:
-    """Builds values for one schema document; `hints` are words of the prompt worth repeating (a city, a name)."""
+    """Builds values for one schema; `hints` are words of the prompt worth repeating (a city, a name)."""
 
     def __init__(self, root: Any, dice: Dice, hints: tuple[str, ...] = ()) -> None:
         self._root = root
@@ -95,25 +97,21 @@ class Builder:
         return next((option for option in options if option not in nulls), options[0])
 
     def _typed(self, schema: dict[str, Any], depth: int) -> Any:
-        kind = schema.get("type")
-        if isinstance(kind, list):
-            usable = [one for one in kind if one != "null"]
-            kind = "null" if not usable or (depth >= DEPTH_MAX and "null" in kind) else usable[0]
-        match kind:
+        value: Any = None
+        match _kind(schema, depth):
             case "object":
-                return self._object(schema, depth)
+                value = self._object(schema, depth)
             case "array":
-                return self._array(schema, depth)
-            case "integer" | "number":
-                return self._number(schema, whole=kind == "integer")
+                value = self._array(schema, depth)
+            case "integer":
+                value = self._number(schema, whole=True)
+            case "number":
+                value = self._number(schema, whole=False)
             case "boolean":
-                return self._dice.below(2) == 0
-            case "null":
-                return None
-            case _ if "properties" in schema:
-                return self._object(schema, depth)
-            case _:
-                return self._text(schema)
+                value = self._dice.below(2) == 0
+            case "string":
+                value = self._text(schema)
+        return value
 
     def _object(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         properties = schema.get("properties") or {}
@@ -179,28 +177,51 @@ class Builder:
         return next((one for one in PATTERN_CANDIDATES if compiled.search(one)), PATTERN_CANDIDATES[0])
 
 
+def _kind(schema: dict[str, Any], depth: int) -> str:
+    """The one type to build: the first that is not null, except deep down."""
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    if not isinstance(kind, list):
+        return str(kind)
+    usable = [one for one in kind if one != "null"]
+    return "null" if not usable or (depth >= DEPTH_MAX and "null" in kind) else str(usable[0])
+
+
 def strict_fault(schema: Any, where: tuple[str, ...] = ()) -> str | None:
     """Why OpenAI's strict mode refuses this schema, or None.
 
-    Rule (structured outputs guide): every object says `additionalProperties: false` and requires all its properties.
+    Rule (structured outputs guide): every object says `additionalProperties: false` and requires all its
+    properties.
     """
     if not isinstance(schema, dict):
         return None
-    if schema.get("type") == "object" or "properties" in schema:
-        if schema.get("additionalProperties") is not False:
-            return f"In context={where!r}, 'additionalProperties' is required to be supplied and to be false."
-        missing = [name for name in schema.get("properties", {}) if name not in schema.get("required", ())]
-        if missing:
-            return (
-                f"In context={where!r}, 'required' is required to be supplied and to be an array including every key "
-                f"in properties. Missing '{missing[0]}'."
-            )
+    if fault := _object_fault(schema, where):
+        return fault
+    return next(
+        (fault for path, inner in _inner(schema, where) if (fault := strict_fault(inner, path))), None
+    )
+
+
+def _object_fault(schema: dict[str, Any], where: tuple[str, ...]) -> str | None:
+    if schema.get("type") != "object" and "properties" not in schema:
+        return None
+    if schema.get("additionalProperties") is not False:
+        return f"In context={where!r}, 'additionalProperties' is required to be supplied and to be false."
+    missing = [name for name in schema.get("properties", {}) if name not in schema.get("required", ())]
+    if not missing:
+        return None
+    return (
+        f"In context={where!r}, 'required' is required to be supplied and to be an array including every "
+        f"key in properties. Missing '{missing[0]}'."
+    )
+
+
+def _inner(schema: dict[str, Any], where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The schemas inside a schema, each with its path."""
     for name in ("properties", "$defs", "definitions"):
         for key, inner in (schema.get(name) or {}).items():
-            if fault := strict_fault(inner, (*where, name, key)):
-                return fault
+            yield (*where, name, key), inner
     for name in ("anyOf", "oneOf", "allOf"):
         for at, inner in enumerate(schema.get(name) or ()):
-            if fault := strict_fault(inner, (*where, name, str(at))):
-                return fault
-    return strict_fault(schema["items"], (*where, "items")) if "items" in schema else None
+            yield (*where, name, str(at)), inner
+    if "items" in schema:
+        yield (*where, "items"), schema["items"]

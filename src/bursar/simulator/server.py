@@ -14,7 +14,7 @@ from bursar.simulator.playback import Player
 from bursar.simulator.prompt_cache import PromptCache
 from bursar.simulator.providers import Providers
 from bursar.simulator.record import Log
-from bursar.simulator.reply import JSON_TYPE, Prepared, Reply, json_reply, stamp_of, wire
+from bursar.simulator.reply import JSON_TYPE, Prepared, Reply, json_reply, stamp_of
 from bursar.simulator.settings import SimulatorSettings
 from bursar.simulator.wire import Connection, Request
 
@@ -27,8 +27,9 @@ PREPARED_REQUEST_BYTES_MAX = 16 * 1024
 AT_ONCE_EVENTS_MAX = 512
 CONTENT_WORDS = frozenset((
     "input_tokens", "output_tokens", "cached", "cache_write", "cache_write_1h", "reasoning", "web_search",
-    "service_tier", "text", "echo", "unicode", "tool", "tools", "content_filter", "refusal", "length", "no_usage",
-    "zero_usage", "no_final_usage", "running_usage", "wrong_total", "extra_fields", "no_finish", "times",
+    "service_tier", "text", "echo", "unicode", "tool", "tools", "content_filter", "refusal", "length",
+    "no_usage", "zero_usage", "no_final_usage", "running_usage", "wrong_total", "extra_fields", "no_finish",
+    "times",
 ))  # fmt: skip
 """Words that change what is said, not how it is sent."""
 
@@ -39,7 +40,8 @@ class Simulator:
     Attributes:
         log: requests, connections and counters.
         faults: the queue behind `/sim/faults`, for tests in the same process.
-        base_url: `http://host:port`, once started; the SDKs want `base_url + "/v1"` (OpenAI) and `base_url` (Anthropic).
+        base_url: `http://host:port`, once started; the SDKs want `base_url + "/v1"` (OpenAI) and `base_url`
+        (Anthropic).
     """
 
     def __init__(self, settings: SimulatorSettings | None = None) -> None:
@@ -77,14 +79,15 @@ class Simulator:
             self._sweeping.cancel()
         if self._server is not None:
             self._server.close()
-        tasks = [task for member in list(self._members) if (task := member.stop()) is not None]
+        members = list(self._members)
+        tasks = [task for member in members if (task := member.stop()) is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._server is not None:
             await self._server.wait_closed()
-        while self._members:
-            await asyncio.sleep(0)
+        for member in members:
+            await member.closed.wait()
 
     def reset(self) -> None:
         """Forget requests, connections, faults and caches; open connections stay."""
@@ -194,7 +197,7 @@ async def running(
 def in_thread(
     settings: SimulatorSettings | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> Iterator[Simulator]:
-    """A simulator on a thread of its own, for blocking clients; `log` and `faults` may be used from outside."""
+    """A simulator on its own thread, for blocking clients; `log` and `faults` may be used from outside."""
     simulator, loop = Simulator(settings), asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)
     thread.start()

@@ -14,7 +14,7 @@ class SimulatorSettings:
         anthropic_keys: accepted `x-api-key` values; empty accepts any `sk-ant-…`.
         tokens_per_s: speed of generation; 0 answers at once.
         first_token_ms: wait before the first token (stream) or added before the answer (whole).
-        answer_tokens: length of an ordinary answer; 0 picks 24–64 from the request's content.
+        answer_tokens: length of an ordinary answer; 0 picks 24 to 64 from the request's content.
         events_per_write: SSE events handed to the socket at a time when nothing else paces the stream;
             0 hands over the whole stream at once (cheapest, for benchmarks of what is in front of us).
         body_bytes_max: larger request bodies are answered with 413.

@@ -1,8 +1,9 @@
 """The simulator's own tokenizer: simple, exact, reversible.
 
-Rule: a token is at most one whitespace character followed by either up to five ASCII letters, up to three digits, or
-one other character; whitespace that precedes nothing of the kind is a token of its own. `"".join(pieces(t)) == t`.
-Texts longer than `EXACT_CHARACTERS` are counted on that many first characters and scaled up.
+Rule: a token is at most one whitespace character followed by either up to five ASCII letters, up to three
+digits, or one other character; whitespace that precedes nothing of the kind is a token of its own.
+`"".join(pieces(t)) == t`. Texts longer than `EXACT_CHARACTERS` are counted on that many first characters and
+scaled up.
 """
 
 import re

@@ -16,6 +16,8 @@ CALL_OVERHEAD_TOKENS = 8
 ECHO_CHARACTERS_MAX = 262_144
 RESULT_CHARACTERS_MAX = 400
 HINTS_MAX = 4
+JSON_ANSWER_TOKENS = 12
+LENGTH_MIN, LENGTH_SPREAD = 24, 41
 TOOL_WORD_LETTERS = 4
 REFUSAL = "I'm sorry, but I can't help with that."
 
@@ -149,26 +151,25 @@ def _with_big_event(written: list[str], size: int | None) -> list[str]:
 
 def _text(ask: Ask, dice: Dice) -> list[str]:
     faults = ask.faults
-    if faults.refusal:
-        return tokens.pieces(REFUSAL)
-    if faults.text is not None:
-        return tokens.pieces(faults.text)
-    hints = _hints(ask.said)
-    if ask.schema is not None:
-        return tokens.pieces(orjson.dumps(Builder(ask.schema, dice, hints).build()).decode())
-    if ask.json_object:
-        return tokens.pieces(orjson.dumps({"answer": "".join(write(dice, 12))}).decode())
-    if faults.echo:
-        return tokens.pieces(plain(ask.said)[:ECHO_CHARACTERS_MAX])
-    length = (
-        faults.output_tokens if faults.output_tokens is not None else ask.answer_tokens or 24 + dice.below(41)
-    )
+    given = REFUSAL if faults.refusal else faults.text
+    if given is None and ask.schema is not None:
+        given = orjson.dumps(Builder(ask.schema, dice, _hints(ask.said)).build()).decode()
+    if given is None and ask.json_object:
+        given = orjson.dumps({"answer": "".join(write(dice, JSON_ANSWER_TOKENS))}).decode()
+    if given is None and faults.echo:
+        given = plain(ask.said)[:ECHO_CHARACTERS_MAX]
+    return tokens.pieces(given) if given is not None else _prose(ask, dice)
+
+
+def _prose(ask: Ask, dice: Dice) -> list[str]:
+    faults, ordinary = ask.faults, ask.answer_tokens or LENGTH_MIN + dice.below(LENGTH_SPREAD)
+    length = ordinary if faults.output_tokens is None else faults.output_tokens
     if faults.unicode or faults.split_utf8:
         return write(dice, length, sentences=(UNICODE,))
-    if ask.results:
-        said = tokens.pieces(f"The tool says: {' | '.join(ask.results)[:RESULT_CHARACTERS_MAX]} ")
-        return (said + write(dice, length))[: max(length, len(said))]
-    return write(dice, length)
+    if not ask.results:
+        return write(dice, length)
+    said = tokens.pieces(f"The tool says: {' | '.join(ask.results)[:RESULT_CHARACTERS_MAX]} ")
+    return (said + write(dice, length))[: max(length, len(said))]
 
 
 def plain(text: str) -> str:
@@ -194,8 +195,8 @@ def _calls(ask: Ask, dice: Dice) -> tuple[Call, ...]:
 def _called(ask: Ask) -> list[Tool]:
     """Which tools the turn calls.
 
-    The one insisted on; else, unless results just came back, those whose name (or a word of it of four letters or
-    more) occurs in the caller's text; `required` calls the first when none does.
+    The one insisted on; else, unless results just came back, those whose name (or a word of it of four
+    letters or more) occurs in the caller's text; `required` calls the first when none does.
     """
     wanted = ask.tool_name or ask.faults.tool
     if ask.tool_mode == "none" or not ask.tools:

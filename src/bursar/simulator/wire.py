@@ -1,7 +1,7 @@
 """One connection: HTTP/1.1 in, exact bytes out.
 
-A raw protocol, because a simulator of faulty providers must decide about each byte, each FIN and each RST, and be
-cheap enough not to be the bottleneck of a benchmark.
+A raw protocol, because a simulator of faulty providers must decide about each byte, each FIN and each RST,
+and be cheap enough not to be the bottleneck of a benchmark.
 """
 
 import asyncio
@@ -46,7 +46,8 @@ class Request:
 class Connection(asyncio.Protocol):
     """Reads requests one after the other and hands each to `handle`.
 
-    `handle` answers at once through `send_whole`, or starts a coroutine with `run` that uses `write`, `drain`,
+    `handle` answers at once through `send_whole`, or starts a coroutine with `run` that uses `write`,
+    `drain`,
     `close`, `reset` and finally `finish`.
     """
 
@@ -67,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
+        self.closed = asyncio.Event()
         self._restart()
         self.idle_since = time.monotonic()
         self.exchange: Exchange | None = None
@@ -110,6 +112,7 @@ class Connection(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         self._end("peer_closed")
+        self.closed.set()
 
     def pause_writing(self) -> None:
         self._writable.clear()

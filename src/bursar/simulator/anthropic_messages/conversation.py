@@ -5,14 +5,14 @@ from hashlib import blake2b
 from typing import Any
 
 from bursar.simulator.anthropic_messages.errors import invalid
+from bursar.simulator.anthropic_messages.fields import SAMPLING, VERSION_WITH_SAMPLING
 from bursar.simulator.catalogue import Model
 
 BREAKPOINTS_MAX = 4
-SAMPLING = ("temperature", "top_p", "top_k")
 
 
 def sign(thinking: str) -> str:
-    """The signature of a thinking block; a block that comes back changed is refused, as the real one would."""
+    """The signature of a thinking block; a block that comes back changed is refused."""
     return b64encode(blake2b(b"simulated thinking\n" + thinking.encode(), digest_size=48).digest()).decode()
 
 
@@ -21,28 +21,47 @@ def blocks(content: Any) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
+def check_version(messages: list[dict[str, Any]], version: str) -> None:
+    """What API version 2026-10-21 refuses and the one before let pass."""
+    if version == VERSION_WITH_SAMPLING:
+        return
+    for at, message in enumerate(messages):
+        for number, block in enumerate(blocks(message["content"])):
+            where = f"messages.{at}.content.{number}"
+            if block["type"] == "document" and message["role"] == "assistant":
+                raise invalid(f"{where}: `document` blocks are not allowed in `assistant` messages")
+            if block["type"] == "text" and message["role"] == "user" and block.get("citations"):
+                raise invalid(f"{where}.text.citations: citations are not allowed in `user` messages")
+
+
 def check_messages(messages: list[dict[str, Any]], model: Model) -> None:
     """Roles, empty content, prefill, and tool use answered at once."""
     _check_roles(messages, model)
     for at, message in enumerate(messages):
-        content = blocks(message["content"])
-        if not any(True for _ in content) or message["content"] == "":
-            if at < len(messages) - 1 or message["role"] != "assistant":
-                raise invalid(
-                    f"messages.{at}: all messages must have non-empty content except for the optional final assistant message"
-                )
+        content = blocks(message["content"] or [])
+        optional = at == len(messages) - 1 and message["role"] == "assistant"
+        if not optional and not content:
+            raise invalid(
+                f"messages.{at}: all messages must have non-empty content except for the optional final "
+                f"assistant message"
+            )
         for number, block in enumerate(content):
             _check_block(block, f"messages.{at}.content.{number}", message["role"])
-    last = messages[-1]
-    if last["role"] == "assistant":
-        if not model.prefill:
-            raise invalid(
-                "This model does not support assistant message prefill. The conversation must end with a user message."
-            )
-        final = blocks(last["content"])
-        if final and final[-1].get("type") == "text" and final[-1]["text"] != final[-1]["text"].rstrip():
-            raise invalid("messages: final assistant content cannot end with trailing whitespace")
+    _check_prefill(messages[-1], model)
     _check_tool_turns(_combined(messages))
+
+
+def _check_prefill(last: dict[str, Any], model: Model) -> None:
+    if last["role"] != "assistant":
+        return
+    if not model.prefill:
+        raise invalid(
+            "This model does not support assistant message prefill. "
+            "The conversation must end with a user message."
+        )
+    final = blocks(last["content"])
+    if final and final[-1]["type"] == "text" and final[-1]["text"] != final[-1]["text"].rstrip():
+        raise invalid("messages: final assistant content cannot end with trailing whitespace")
 
 
 def _check_roles(messages: list[dict[str, Any]], model: Model) -> None:
@@ -51,8 +70,8 @@ def _check_roles(messages: list[dict[str, Any]], model: Model) -> None:
             continue
         if not model.system_turns:
             raise invalid(
-                'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, '
-                'not "system" as an input message role.'
+                'messages: Unexpected role "system". The Messages API accepts a top-level `system` '
+                'parameter, not "system" as an input message role.'
             )
         if at == 0 or messages[at - 1]["role"] != "user":
             raise invalid(f"messages.{at}: a `system` message must immediately follow a `user` message.")
@@ -98,15 +117,15 @@ def _check_tool_turns(turns: list[tuple[int, str, list[dict[str, Any]]]]) -> Non
             if len(set(asked)) != len(asked):
                 raise invalid(f"messages.{at}: `tool_use` ids must be unique")
             continue
-        answered = []
+        answered: list[str] = []
         for number, block in enumerate(content):
             if block["type"] != "tool_result":
                 continue
             if block["tool_use_id"] not in asked:
                 raise invalid(
-                    f"messages.{at}.content.{number}: unexpected `tool_use_id` found in `tool_result` blocks: "
-                    f"{block['tool_use_id']}. Each `tool_result` block must have a corresponding `tool_use` block in "
-                    f"the previous message."
+                    f"messages.{at}.content.{number}: unexpected `tool_use_id` found in `tool_result` "
+                    f"blocks: {block['tool_use_id']}. Each `tool_result` block must have a corresponding "
+                    f"`tool_use` block in the previous message."
                 )
             if number == len(answered):
                 answered.append(block["tool_use_id"])
@@ -120,7 +139,8 @@ def _check_answered(asked: list[str], answered: list[str], at: int) -> None:
     if missing:
         raise invalid(
             f"messages.{at}: `tool_use` ids were found without `tool_result` blocks immediately after: "
-            f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block in the next message."
+            f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block "
+            f"in the next message."
         )
 
 
@@ -128,8 +148,8 @@ def check_options(raw: dict[str, Any], model: Model) -> None:
     """Sampling, thinking, limits and tools for this model."""
     if raw.get("max_tokens", 0) > model.output_max:
         raise invalid(
-            f"max_tokens: {raw['max_tokens']} > {model.output_max}, which is the maximum allowed number of output "
-            f"tokens for {model.name}"
+            f"max_tokens: {raw['max_tokens']} > {model.output_max}, which is the maximum allowed number of "
+            f"output tokens for {model.name}"
         )
     for stop in raw.get("stop_sequences") or ():
         if not stop.strip():
@@ -189,8 +209,8 @@ def _check_thinking_kept(messages: list[dict[str, Any]]) -> None:
     if uses_tools and content[0]["type"] not in ("thinking", "redacted_thinking"):
         raise invalid(
             f"messages.{last}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
-            f"`{content[0]['type']}`. When `thinking` is enabled, a final `assistant` message must start with a "
-            f"thinking block."
+            f"`{content[0]['type']}`. When `thinking` is enabled, a final `assistant` message must start "
+            f"with a thinking block."
         )
 
 

@@ -53,24 +53,24 @@ def _quoted(allowed: tuple[str, ...], joint: str) -> str:
 def refuse_problem(problem: Problem) -> Refused:
     """Word a failed check."""
     param, value, expected = ".".join(str(part) for part in problem.path), problem.value, problem.expected
-    listed = isinstance(value, list)
+    words: dict[str, Any] = {"expected": expected, "value": value}
+    name: str = problem.kind
     match problem.kind:
-        case Kind.MISSING | Kind.UNKNOWN:
-            return refuse(problem.kind, param=param)
         case Kind.TYPE:
-            return refuse("type", param=param, expected=_EXPECTED[expected])
+            words = {"expected": _EXPECTED[expected]}
         case Kind.CHOICE if problem.path[-1] == "type":
-            inside = ".".join(str(part) for part in problem.path[:-1])
-            return refuse("tag", param=inside, value=value, allowed=_quoted(expected, ", "))
+            name, param = "tag", param.removesuffix(".type")
+            words["allowed"] = _quoted(expected, ", ")
         case Kind.CHOICE:
-            return refuse("choice", param=param, allowed=_quoted(expected, " or "))
-        case Kind.BELOW | Kind.ABOVE:
-            return refuse(problem.kind, param=param, expected=expected)
+            words["allowed"] = _quoted(expected, " or ")
         case Kind.SHORT | Kind.LONG:
-            word, unit = ("List", "items") if listed else ("String", "characters")
-            return refuse(problem.kind, param=param, expected=expected, word=word, unit=unit)
+            listed = isinstance(value, list)
+            words |= {"word": "List", "unit": "items"} if listed else {"word": "String", "unit": "characters"}
         case Kind.PATTERN:
-            return refuse("pattern", param=param, expected=f"^{expected}$")
+            words = {"expected": f"^{expected}$"}
+        case _:
+            pass
+    return refuse(name, param=param, **words)
 
 
 def faulty(faults: Faults, *, model: str) -> Reply | None:

@@ -1,7 +1,7 @@
 """What Anthropic accepts in a messages request.
 
-Source: https://platform.claude.com/docs/en/api/messages and the parameter types of anthropic-sdk-python 2.10.0;
-`temperature`, `top_p` and `top_k` are no longer in those types but older models still take them.
+Source: https://platform.claude.com/docs/en/api/messages and the parameter types of the Python SDK 2.10.0;
+`temperature`, `top_p` and `top_k` exist only under `anthropic-version: 2023-06-01`, for older models.
 """
 
 from typing import Any
@@ -28,7 +28,17 @@ from bursar.simulator.checks import (
 MESSAGES_MAX = 100_000
 TOOL_NAME = text(shortest=1, longest=128, pattern=r"[a-zA-Z0-9_-]{1,128}")
 CALL_ID = text(shortest=1, pattern=r"[a-zA-Z0-9_-]+")
-SERVER_TOOLS = ("web_search_", "web_fetch_", "code_execution_", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_", "browser_toolset_")  # fmt: skip
+SERVER_TOOLS = (
+    "web_search_",
+    "web_fetch_",
+    "code_execution_",
+    "bash_",
+    "text_editor_",
+    "computer_",
+    "memory_",
+    "tool_search_tool_",
+    "browser_toolset_",
+)
 
 _CACHE = nullable(record({"type": choice("ephemeral"), "ttl": choice("5m", "1h")}, required=("type",)))
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -198,3 +208,15 @@ MESSAGES: dict[str, Check] = {
     "user_profile_id": text(),
 }
 COUNT_TOKENS = _COMMON
+VERSION_WITH_SAMPLING = "2023-06-01"
+VERSION = "2026-10-21"
+SAMPLING = ("temperature", "top_p", "top_k")
+"""Removed by version 2026-10-21: https://platform.claude.com/docs/en/api/versioning."""
+
+
+def accepted(version: str, *, beta: bool, counting: bool) -> Check:
+    """The check of a whole request under one API version."""
+    fields = {**(COUNT_TOKENS if counting else MESSAGES), **(BETA_FIELDS if beta else {})}
+    if version != VERSION_WITH_SAMPLING:
+        fields = {name: check for name, check in fields.items() if name not in SAMPLING}
+    return record(fields, required=("model", "messages") if counting else ("model", "max_tokens", "messages"))

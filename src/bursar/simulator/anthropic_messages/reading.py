@@ -2,19 +2,25 @@
 
 from base64 import b64decode
 from binascii import Error as BadBase64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
 from bursar.simulator import tokens
-from bursar.simulator.anthropic_messages.conversation import blocks, check_messages, check_options, in_order
+from bursar.simulator.anthropic_messages.conversation import (
+    blocks,
+    check_messages,
+    check_options,
+    check_version,
+    in_order,
+)
 from bursar.simulator.anthropic_messages.errors import invalid, refuse, refuse_problem
-from bursar.simulator.anthropic_messages.fields import BETA_FIELDS, COUNT_TOKENS, MESSAGES
+from bursar.simulator.anthropic_messages.fields import VERSION, VERSION_WITH_SAMPLING, accepted
 from bursar.simulator.catalogue import ANTHROPIC, Model
-from bursar.simulator.checks import Problem, record
-from bursar.simulator.faults import FaultScriptInvalid, Faults, in_model, in_text, merged, read
+from bursar.simulator.checks import Problem
+from bursar.simulator.faults import Faults, FaultScriptInvalid, in_model, in_text, merged, read
 from bursar.simulator.prompt_cache import Segment
 from bursar.simulator.turn import Ask, Tool
 
@@ -30,7 +36,15 @@ FILE_TOKENS = 250
 THINKING_TOKENS = 48
 THINKING_TOKENS_UNASKED = 24
 EFFORT_TOKENS = {"low": 16, "medium": 48, "high": 96, "xhigh": 192, "max": 384}
-VERSIONS = ("2023-06-01", "2023-01-01")
+VERSIONS = (VERSION_WITH_SAMPLING, VERSION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """What the headers say: API version, and whether any beta is asked for."""
+
+    version: str
+    beta: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +71,10 @@ def parse(content: bytes) -> dict[str, Any]:
     return raw
 
 
-def check(raw: dict[str, Any], *, beta: bool, counting: bool = False) -> Model:
+def check(raw: dict[str, Any], api: Api, *, counting: bool = False) -> Model:
     """Refuse what Anthropic refuses; say which model is meant."""
-    fields = {**(COUNT_TOKENS if counting else MESSAGES), **(BETA_FIELDS if beta else {})}
-    required = ("model", "messages") if counting else ("model", "max_tokens", "messages")
     try:
-        record(fields, required=required)(raw, ())
+        accepted(api.version, beta=api.beta, counting=counting)(raw, ())
     except Problem as problem:
         raise refuse_problem(problem) from problem
     name, _ = in_model(raw["model"])
@@ -70,13 +82,14 @@ def check(raw: dict[str, Any], *, beta: bool, counting: bool = False) -> Model:
     if model is None:
         raise refuse("model_not_found", model=name)
     check_options(raw, model)
+    check_version(raw["messages"], api.version)
     check_messages(raw["messages"], model)
     return model
 
 
-def understand(raw: dict[str, Any], queued: Faults, *, beta: bool, answer_tokens: int) -> MessagesRequest:
+def understand(raw: dict[str, Any], queued: Faults, api: Api, *, answer_tokens: int) -> MessagesRequest:
     """Check a request and say what it asks for; `queued` faults win over those in the request."""
-    model = check(raw, beta=beta)
+    model = check(raw, api)
     said, results = _tail(raw["messages"])
     _, script = in_model(raw["model"])
     try:
@@ -88,7 +101,7 @@ def understand(raw: dict[str, Any], queued: Faults, *, beta: bool, answer_tokens
     return MessagesRequest(
         raw=raw,
         model=model,
-        ask=_ask(raw, model, said, results, faults, answer_tokens),
+        ask=replace(_ask(raw, model, said, results, faults), answer_tokens=answer_tokens),
         segments=segments,
         input_tokens=input_tokens(raw, segments),
         stream=raw.get("stream") is True,
@@ -138,7 +151,7 @@ def _block_tokens(block: dict[str, Any]) -> int:
 
 
 def _image_tokens(source: dict[str, Any]) -> int:
-    """Width × height / 750 for an inline PNG, a fixed figure otherwise."""
+    """Width times height over 750 for an inline PNG, a fixed figure otherwise."""
     try:
         header = b64decode(source.get("data", "")[:32], validate=True)
     except BadBase64:
@@ -183,9 +196,7 @@ def _thinking_tokens(raw: dict[str, Any], model: Model) -> int:
             return 0
 
 
-def _ask(
-    raw: dict[str, Any], model: Model, said: str, results: tuple[str, ...], faults: Faults, answer_tokens: int
-) -> Ask:
+def _ask(raw: dict[str, Any], model: Model, said: str, results: tuple[str, ...], faults: Faults) -> Ask:
     wanted = raw.get("tool_choice") or {"type": "auto"}
     shape = (raw.get("output_config") or {}).get("format") or {}
     decisive = [model.name, raw.get("system"), raw.get("tools"), raw.get("output_config"), raw["messages"]]
@@ -203,5 +214,4 @@ def _ask(
         schema=shape.get("schema"),
         stop=tuple(raw.get("stop_sequences") or ()),
         thinking=_thinking_tokens(raw, model),
-        answer_tokens=answer_tokens,
     )

@@ -19,7 +19,7 @@ MESSAGE_ID = f"msg_01SimUL{STAMP}P"
 """As long as a real id: 24 characters after `msg_`."""
 ARGUMENT_TOKENS_PER_EVENT = 4
 PLACEHOLDER_MAX = 4
-"""`message_start` carries an output count of 1–4 that must never be billed."""
+"""`message_start` carries an output count of 1 to 4 that must never be billed."""
 _STOP = {
     Finish.STOP: "end_turn",
     Finish.STOP_SEQUENCE: "stop_sequence",
@@ -80,7 +80,7 @@ def _tool_use(call: Call, value: Any) -> dict[str, Any]:
 
 
 def _input(call: Call) -> Any:
-    """The call's input; cut short by max_tokens it is not JSON, and the API then shows what it could parse."""
+    """The call's input; one cut short by max_tokens is not JSON and shows as empty."""
     try:
         return orjson.loads(call.arguments)
     except orjson.JSONDecodeError:

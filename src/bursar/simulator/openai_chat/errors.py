@@ -70,28 +70,22 @@ def refuse_problem(problem: Problem) -> Refused:
     """Word a failed check."""
     param, value, expected = _where(problem.path), problem.value, problem.expected
     word = {str: "string", list: "array", dict: "object", int: "integer"}.get(type(value), "decimal")
+    words: dict[str, Any] = {"expected": expected, "value": value, "word": word}
+    name: str = problem.kind
     match problem.kind:
-        case Kind.MISSING:
-            return refuse("missing", param=param)
         case Kind.UNKNOWN if len(problem.path) == 1:
             status, shaped = body("unknown_top", param=param)
             shaped["error"]["param"] = None
             return Refused(json_reply(status, shaped, HEADERS))
-        case Kind.UNKNOWN:
-            return refuse("unknown", param=param)
         case Kind.TYPE:
-            return refuse(
-                "type", param=param, expected=_EXPECTED[expected], got=_GOT.get(type(value), "null")
-            )
+            words = {"expected": _EXPECTED[expected], "got": _GOT.get(type(value), "null")}
         case Kind.CHOICE:
-            allowed = ", ".join(f"'{one}'" for one in expected)
-            return refuse("choice", param=param, value=value, allowed=allowed)
-        case Kind.BELOW | Kind.ABOVE:
-            return refuse(problem.kind, param=param, expected=expected, value=value, word=word)
+            words["allowed"] = ", ".join(f"'{one}'" for one in expected)
         case Kind.SHORT | Kind.LONG:
-            return refuse(problem.kind, param=param, expected=expected, word=word, length=len(value))
-        case Kind.PATTERN:
-            return refuse("pattern", param=param, expected=expected)
+            words["length"] = len(value)
+        case _:
+            pass
+    return refuse(name, param=param, **words)
 
 
 def faulty(faults: Faults, *, model: str, key: str, compatible: bool) -> Reply | None:

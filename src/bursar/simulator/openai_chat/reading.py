@@ -1,6 +1,6 @@
 """Read a chat completion request as strictly as OpenAI would, into what the simulator needs to answer it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -8,8 +8,8 @@ import orjson
 
 from bursar.simulator import tokens
 from bursar.simulator.catalogue import OPENAI, Model
-from bursar.simulator.checks import Problem
-from bursar.simulator.faults import FaultScriptInvalid, Faults, in_model, in_text, merged, read
+from bursar.simulator.checks import Kind, Problem, list_of, mapping, text
+from bursar.simulator.faults import Faults, FaultScriptInvalid, in_model, in_text, merged, read
 from bursar.simulator.openai_chat.errors import invalid, refuse, refuse_problem
 from bursar.simulator.openai_chat.fields import CHAT
 from bursar.simulator.schema import strict_fault
@@ -23,6 +23,14 @@ AUDIO_TOKENS = 50
 FILE_TOKENS = 250
 EFFORT_TOKENS = {"none": 0, "minimal": 0, "low": 16, "medium": 64, "high": 256, "xhigh": 512, "max": 1024}
 SAMPLING = ("temperature", "top_p")
+ASSISTANT_CONTENT = ("content", "tool_calls", "function_call", "refusal", "audio")
+TOGETHER = (
+    ("tool_choice", "tools", "are specified"),
+    ("parallel_tool_calls", "tools", "are specified"),
+    ("stream_options", "stream", "is enabled"),
+    ("top_logprobs", "logprobs", "is enabled"),
+)
+"""Parameters that need another one."""
 NOT_FOR_REASONING = (
     "presence_penalty",
     "frequency_penalty",
@@ -74,13 +82,13 @@ def understand(raw: dict[str, Any], queued: Faults, *, compatible: bool, answer_
     """Check a request and say what it asks for.
 
     Args:
+        raw: the request's JSON.
         queued: faults from the control queue; they win over those in the request.
         compatible: an imitator of OpenAI: any model name, unknown fields ignored.
         answer_tokens: configured length of an answer.
     """
-    if not compatible or not isinstance(raw.get("messages"), list):
-        _check(raw)
-    name, script = in_model(raw["model"]) if isinstance(raw["model"], str) else ("", "")
+    _check(raw, compatible=compatible)
+    name, script = in_model(raw["model"])
     model = Model(name=name, snapshot=name) if compatible else OPENAI.find(name)
     if model is None:
         raise refuse("model_not_found", model=name)
@@ -105,7 +113,7 @@ def understand(raw: dict[str, Any], queued: Faults, *, compatible: bool, answer_
     return ChatRequest(
         raw=raw,
         model=model,
-        ask=_ask(raw, model, said, results, faults, answer_tokens),
+        ask=replace(_ask(raw, model, said, results, faults), answer_tokens=answer_tokens),
         shown_model=model.snapshot,
         prompt=prompt,
         input_tokens=_input_tokens(messages, tools) + media,
@@ -118,9 +126,17 @@ def understand(raw: dict[str, Any], queued: Faults, *, compatible: bool, answer_
     )
 
 
-def _check(raw: dict[str, Any]) -> None:
+def _loose(raw: dict[str, Any], _path: tuple[str | int, ...]) -> None:
+    """What even an imitator cannot do without."""
+    text(shortest=1)(raw["model"], ("model",))
+    list_of(mapping, least=1)(raw.get("messages"), ("messages",))
+    for at, message in enumerate(raw["messages"]):
+        text(shortest=1)(message.get("role"), ("messages", at, "role"))
+
+
+def _check(raw: dict[str, Any], *, compatible: bool) -> None:
     try:
-        CHAT(raw, ())
+        (_loose if compatible else CHAT)(raw, ())
     except Problem as problem:
         raise refuse_problem(problem) from problem
 
@@ -138,9 +154,8 @@ def _check_conversation(messages: list[dict[str, Any]]) -> None:
             raise refuse("unanswered_call", param=f"messages.[{at}].role", ids=", ".join(sorted(open_calls)))
         if message["role"] == "assistant":
             open_calls = {call["id"] for call in message.get("tool_calls") or ()}
-            if not open_calls and not message.get("function_call") and message.get("content") is None:
-                if message.get("refusal") is None and message.get("audio") is None:
-                    raise refuse("type", param=f"messages[{at}].content", expected="a string", got="null")
+            if not any(message.get(name) is not None for name in ASSISTANT_CONTENT):
+                raise refuse("type", param=f"messages[{at}].content", expected="a string", got="null")
     if open_calls:
         raise refuse(
             "unanswered_call", param=f"messages.[{len(messages)}].role", ids=", ".join(sorted(open_calls))
@@ -155,22 +170,28 @@ def _check_model(raw: dict[str, Any], model: Model) -> None:
         raise refuse("unsupported_parameter", param="web_search_options", hint="")
     if "audio" in (raw.get("modalities") or ()) or raw.get("audio") is not None:
         raise invalid("This model does not support audio output.", "modalities")
-    asked = raw.get("max_completion_tokens") or raw.get("max_tokens") or 0
+    _check_limit(raw, model)
+    if model.reasoning:
+        _check_reasoning(raw)
+    elif raw.get("reasoning_effort") is not None:
+        raise refuse_problem(Problem(Kind.UNKNOWN, ("reasoning_effort",)))
+
+
+def _check_limit(raw: dict[str, Any], model: Model) -> None:
+    short, long = raw.get("max_tokens"), raw.get("max_completion_tokens")
+    if short is not None and long is not None:
+        message = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
+        raise invalid(message, "max_tokens")
+    asked = long or short or 0
     if asked > model.output_max:
         raise invalid(
-            f"max_tokens is too large: {asked}. This model supports at most {model.output_max} completion tokens, "
-            f"whereas you provided {asked}.",
+            f"max_tokens is too large: {asked}. This model supports at most {model.output_max} completion "
+            f"tokens, whereas you provided {asked}.",
             "max_tokens",
         )
-    if raw.get("max_tokens") is not None and raw.get("max_completion_tokens") is not None:
-        raise invalid(
-            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
-            "max_tokens",
-        )
-    if not model.reasoning:
-        if raw.get("reasoning_effort") is not None:
-            raise refuse("unknown_top", param="reasoning_effort")
-        return
+
+
+def _check_reasoning(raw: dict[str, Any]) -> None:
     if raw.get("max_tokens") is not None:
         hint = " Use 'max_completion_tokens' instead."
         raise refuse("unsupported_parameter", param="max_tokens", hint=hint)
@@ -191,12 +212,8 @@ def _check_formats(raw: dict[str, Any]) -> None:
         described = wanted["json_schema"]
         fault = strict_fault(described.get("schema")) if described.get("strict") else None
         if fault:
-            raise refuse(
-                "bad_schema",
-                param="response_format",
-                where=f"response_format '{described['name']}'",
-                why=fault,
-            )
+            where = f"response_format '{described['name']}'"
+            raise refuse("bad_schema", param="response_format", where=where, why=fault)
     for at, tool in enumerate(raw.get("tools") or ()):
         function = tool.get("function") or {}
         if function.get("strict") and (fault := strict_fault(function.get("parameters"))):
@@ -204,21 +221,9 @@ def _check_formats(raw: dict[str, Any]) -> None:
             raise refuse(
                 "bad_function_schema", param=f"tools[{at}].function.parameters", where=where, why=fault
             )
-    if raw.get("tool_choice") is not None and not raw.get("tools"):
-        raise invalid(
-            "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.",
-            "tool_choice",
-        )
-    if raw.get("parallel_tool_calls") is not None and not raw.get("tools"):
-        message = "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are specified."
-        raise invalid(message, "parallel_tool_calls")
-    if raw.get("stream_options") is not None and not raw.get("stream"):
-        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
-        raise invalid(message, "stream_options")
-    if raw.get("top_logprobs") is not None and not raw.get("logprobs"):
-        raise invalid(
-            "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", "top_logprobs"
-        )
+    for name, other, word in TOGETHER:
+        if raw.get(name) is not None and not raw.get(other):
+            raise invalid(f"The '{name}' parameter is only allowed when '{other}' {word}.", name)
 
 
 def _tail(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -270,9 +275,7 @@ def _prompt(raw: dict[str, Any]) -> bytes:
     return orjson.dumps([raw.get("tools"), raw.get("functions"), raw.get("response_format"), raw["messages"]])
 
 
-def _ask(
-    raw: dict[str, Any], model: Model, said: str, results: tuple[str, ...], faults: Faults, answer_tokens: int
-) -> Ask:
+def _ask(raw: dict[str, Any], model: Model, said: str, results: tuple[str, ...], faults: Faults) -> Ask:
     wanted, mode, name = raw.get("response_format") or {}, *_tool_choice(raw)
     stop = raw.get("stop") or ()
     described = wanted.get("json_schema") or {}
@@ -292,7 +295,6 @@ def _ask(
         json_object=wanted.get("type") == "json_object",
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
         thinking=EFFORT_TOKENS.get(effort, 0) if model.reasoning else 0,
-        answer_tokens=answer_tokens,
     )
 
 

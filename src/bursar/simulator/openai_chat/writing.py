@@ -31,8 +31,10 @@ _TIERS = {"auto": "default", "fast": "priority"}
 
 
 def usage_of(request: ChatRequest, turns: list[Turn], cached: int) -> dict[str, Any] | None:
-    """Usage with OpenAI's identities: cached, audio and cache writes are inside prompt_tokens, reasoning and rejected
-    prediction inside completion_tokens, and total is their sum.
+    """Usage with OpenAI's identities.
+
+    Cached, audio and cache writes are inside prompt_tokens, reasoning and
+    rejected prediction inside completion_tokens, and total is their sum.
     """
     faults, shape = request.ask.faults, SHAPES["usage"]
     if faults.no_usage:
@@ -57,7 +59,7 @@ def usage_of(request: ChatRequest, turns: list[Turn], cached: int) -> dict[str, 
         "rejected_prediction_tokens": rejected,
     }
     if faults.zero_usage:
-        return shape
+        return dict(shape)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
