@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bursar.core.auditor import BooksBroken, InsufficientBalance, ReferenceWallet, SourceUsed
-from bursar.core.ledger import TransactionKind
+from bursar.core.ledger import LedgerInvalid, TransactionKind
 from bursar.core.lots import Lot, LotKind, cover
 from bursar.core.money import format_amount, parse_amount
 
@@ -126,6 +126,12 @@ class TestPostUsage:
         assert [kind for kind, _ in one.journal] == [TransactionKind.TOP_UP]
         with pytest.raises(SourceUsed):
             one.post_usage("p1", {"text": 1}, 0)
+
+    def test_refuses_a_negative_sale_and_changes_nothing(self) -> None:
+        one = wallet(10)
+        with pytest.raises(LedgerInvalid, match="that is a refund"):
+            one.post_usage("p1", {"text": 5, "image": -1}, 0)
+        assert (one.posted, one.postings) == (10, {})
 
 
 class TestRefundUsage:

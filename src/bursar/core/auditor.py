@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 from uuid import UUID
 
-from bursar.core.ledger import AccountKind, Books, Transaction, TransactionKind
+from bursar.core.ledger import AccountKind, Books, LedgerInvalid, Transaction, TransactionKind
 from bursar.core.lots import Consumption, Cover, Lot, LotKind, burn, burn_key, cover, give_back, spendable
 
 _NONE_LOWERED: Final[Mapping[UUID, int]] = MappingProxyType({})
@@ -153,6 +153,8 @@ class ReferenceWallet:
         ``lowers`` names the holds the sales were made under; each falls by its sales, at most to zero.
         """
         self._require_new(TransactionKind.USAGE, source)
+        if any(amount < 0 for amount in sales.values()):
+            raise LedgerInvalid(f"{source} sells a negative amount: that is a refund")
         burns, owed = burn(self.lots.values(), sales, at_ms)
         sale = sum(sales.values())
         transaction = self.books.usage(source, sale=sale, burned=sale - owed, cost=cost)
