@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from bursar.simulator.faults import Faults
-from bursar.simulator.reply import LAST_CHUNK, Reply, chunk, head, stamped
+from bursar.simulator.reply import LAST_CHUNK, Prepared, Reply, chunk, head, stamped
 from bursar.simulator.settings import SimulatorSettings
 from bursar.simulator.wire import Connection
 
@@ -14,6 +14,20 @@ SPLIT_PAUSE_S = 0.002
 """Long enough for the first half of a split write to be read on its own."""
 RESET_PAUSE_S = 0.03
 """Lets the peer read what came before an RST, which would otherwise overtake it."""
+
+
+async def send_bursts(connection: Connection, prepared: Prepared, content: bytes, burst: int) -> None:
+    """Send a healthy stream a burst of events at a time, each in its own turn of the event loop."""
+    exchange, start = connection.exchange, 0
+    for number, end in enumerate(prepared.cuts, start=1):
+        connection.write(content[start:end])
+        start = end
+        if exchange is not None:
+            exchange.status = prepared.status
+            exchange.events_sent = min(number * burst, prepared.events)
+        await asyncio.sleep(0)
+        await connection.drain()
+    connection.finish()
 
 
 class Player:
@@ -123,7 +137,6 @@ class Player:
         burst = self._settings.events_per_write
         if burst and (at + 1) % burst == 0:
             await asyncio.sleep(0)
-        await self._connection.drain()
 
     async def _split(self, content: bytes, faults: Faults, *, framed: bool) -> None:
         """Write content whole, or in the pieces that a fault asks for, each at its own moment."""

@@ -141,16 +141,22 @@ def stamped(content: bytes, stamp: bytes, second: int) -> bytes:
 
 
 class Prepared:
-    """An answer's bytes, cut at the marks, for sending again and again."""
+    """An answer's bytes, cut at the marks, for sending again and again.
 
-    __slots__ = ("_parts", "_second", "_wire", "events", "status")
+    `cuts` are the offsets at which the bytes are handed to the socket: after every `burst` events, and at the
+    end.
+    """
 
-    def __init__(self, reply: Reply) -> None:
+    __slots__ = ("_parts", "_second", "_wire", "cuts", "events", "status")
+
+    def __init__(self, reply: Reply, burst: int) -> None:
         self._wire = wire(reply)
         self._second = -1
         self._parts: list[bytes] = []
         self.status = reply.status
         self.events = len(reply.events or ())
+        self.cuts = _cuts(reply, burst) if burst and self.events > burst else []
+        self.cuts.append(len(self._wire))
 
     def __len__(self) -> int:
         return len(self._wire)
@@ -160,3 +166,12 @@ class Prepared:
             self._second = second
             self._parts = self._wire.replace(CREATED_BYTES, b"%010d" % second).split(STAMP_BYTES)
         return stamp.join(self._parts)
+
+
+def _cuts(reply: Reply, burst: int) -> list[int]:
+    at, cuts = len(head(reply)), []
+    for number, event in enumerate(reply.events or (), start=1):
+        at += len(chunk(event))
+        if number % burst == 0:
+            cuts.append(at)
+    return cuts

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from bursar.simulator.control import PREFIX, Control
 from bursar.simulator.fault_queue import FaultQueue
 from bursar.simulator.faults import Faults, given
-from bursar.simulator.playback import Player
+from bursar.simulator.playback import Player, send_bursts
 from bursar.simulator.prompt_cache import PromptCache
 from bursar.simulator.providers import Providers
 from bursar.simulator.record import Log
@@ -118,7 +118,11 @@ class Simulator:
                 connection.run(Player(connection, reply, self.settings, stamp, second).play())
                 return
             prepared = self._keep(key, reply)
-        connection.send_whole(prepared.stamped(stamp, second), status=prepared.status, events=prepared.events)
+        content = prepared.stamped(stamp, second)
+        if len(prepared.cuts) == 1:
+            connection.send_whole(content, status=prepared.status, events=prepared.events)
+        else:
+            connection.run(send_bursts(connection, prepared, content, self.settings.events_per_write))
 
     def _answer(self, connection: Connection, request: Request) -> Reply:
         path, _, query = request.target.decode("latin-1").partition("?")
@@ -137,12 +141,10 @@ class Simulator:
             return False
         if reply.tokens and (self.settings.tokens_per_s or self.settings.first_token_ms):
             return False
-        return reply.events is None or (
-            not self.settings.events_per_write and len(reply.events) <= AT_ONCE_EVENTS_MAX
-        )
+        return len(reply.events or ()) <= AT_ONCE_EVENTS_MAX
 
     def _keep(self, key: bytes | None, reply: Reply) -> Prepared:
-        prepared = Prepared(reply)
+        prepared = Prepared(reply, self.settings.events_per_write)
         if key is not None and reply.repeatable and len(prepared) <= PREPARED_BYTES_MAX:
             if len(self._prepared) >= PREPARED_MAX:
                 del self._prepared[next(iter(self._prepared))]
