@@ -5,11 +5,11 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any, Protocol
 
 import structlog
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bursar.entrypoints.children import beside
 from bursar.entrypoints.listening import address_of, listen
@@ -20,21 +20,11 @@ log = structlog.get_logger()
 KEEP_ALIVE_S = 75
 GATEWAY_PATHS = ("/v1/",)
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class App(Protocol):
-    """An ASGI application."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
-
 
 class OnePort:
     """Sends `/v1/…` to the gateway and everything else to the API. Both have been started already."""
 
-    def __init__(self, *, gateway: App, api: App) -> None:
+    def __init__(self, *, gateway: ASGIApp, api: ASGIApp) -> None:
         self._gateway = gateway
         self._api = api
 
@@ -51,7 +41,13 @@ class Server(uvicorn.Server):
         yield
 
 
-async def run_server(app: App, listening: socket.socket, settings: Settings) -> None:
+def say_nothing() -> None:
+    """Nobody waits for the server to be up."""
+
+
+async def run_server(
+    app: ASGIApp, listening: socket.socket, settings: Settings, announce: Callable[[], None] = say_nothing
+) -> None:
     """Answer requests until SIGINT or SIGTERM, then finish those under way; a second Ctrl-C does not wait."""
     config = uvicorn.Config(
         app,
@@ -70,12 +66,13 @@ async def run_server(app: App, listening: socket.socket, settings: Settings) -> 
     for stop in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(stop, server.handle_exit, stop, None)
     log.info("server.listening", address=address_of(listening))
+    announce()
     await server.serve(sockets=[listening])
     log.info("server.stopped")
 
 
 @asynccontextmanager
-async def started_gateway(settings: Settings, dsn: str) -> AsyncIterator[App]:
+async def started_gateway(settings: Settings, dsn: str) -> AsyncIterator[ASGIApp]:
     from bursar.entrypoints.gateway import build_gateway
 
     gateway = build_gateway(settings, settings.dsn_of("gateway", dsn))
@@ -87,7 +84,7 @@ async def started_gateway(settings: Settings, dsn: str) -> AsyncIterator[App]:
 
 
 @asynccontextmanager
-async def started_api(settings: Settings, dsn: str) -> AsyncIterator[App]:
+async def started_api(settings: Settings, dsn: str) -> AsyncIterator[ASGIApp]:
     from bursar.entrypoints.api import create_api
 
     api = create_api(settings, settings.dsn_of("api", dsn))
@@ -95,13 +92,15 @@ async def started_api(settings: Settings, dsn: str) -> AsyncIterator[App]:
         yield api
 
 
-async def all_in_one(settings: Settings, dsn: str, listening: socket.socket) -> None:
+async def all_in_one(
+    settings: Settings, dsn: str, listening: socket.socket, announce: Callable[[], None] = say_nothing
+) -> None:
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(started_gateway(settings, dsn))
         api = await stack.enter_async_context(started_api(settings, dsn))
         worker = {"BURSAR_DATABASE_URL": settings.database_url or dsn}
         await stack.enter_async_context(beside("worker", ["worker", "--with-parent"], worker))
-        await run_server(OnePort(gateway=gateway, api=api), listening, settings)
+        await run_server(OnePort(gateway=gateway, api=api), listening, settings, announce)
 
 
 async def gateway_alone(settings: Settings, dsn: str, listening: socket.socket) -> None:
