@@ -90,6 +90,8 @@ def classify(
     error: UpstreamError, status: int, headers: Mapping[str, str], attempt: Attempt
 ) -> ProviderFailure:
     """Who must act on this error, and what the caller may read of it."""
+    if status == FOUND_IN_STREAM:
+        status = _status_in_stream(error)
     kind = _kind(error, status)
     shown_status, code, retryable = _SHOWN[kind]
     keeps_message = kind in {"bad_request", "content"}
@@ -109,6 +111,13 @@ def classify(
 
 FOUND_IN_STREAM = 200
 """Status of an error that came inside an answer which began well."""
+_STATUS_OF_WORD = {
+    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+    "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "rate_limit_exceeded": 429,
+    "api_error": 500, "server_error": 500, "timeout_error": 504, "overloaded_error": 529,
+}  # fmt: skip
+"""HTTP status that goes with an error's type or code: inside a stream only these are told."""
+_FAILED = 500
 _UNAVAILABLE = 503
 _SHOWN: dict[FailureKind, tuple[int, str, bool]] = {
     "auth": (502, "provider_error", True),
@@ -135,6 +144,12 @@ _KIND_OF_STATUS: dict[int, FailureKind] = {
     401: "auth", 402: "billing", 403: "auth", 404: "not_found", 408: "server", 409: "server",
     410: "not_found", 425: "server", 429: "rate_limited", 503: "overloaded", 529: "overloaded",
 }  # fmt: skip
+
+
+def _status_in_stream(error: UpstreamError) -> int:
+    if error.code.isascii() and error.code.isdigit():
+        return int(error.code[:3])
+    return _STATUS_OF_WORD.get(error.code) or _STATUS_OF_WORD.get(error.type) or _FAILED
 
 
 def _kind(error: UpstreamError, status: int) -> FailureKind:

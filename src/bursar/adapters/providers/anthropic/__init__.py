@@ -13,12 +13,6 @@ from bursar.core.chat import ChatAnswer, ChatRequest
 from bursar.core.usage import Meter
 
 API_VERSION = "2023-06-01"
-_STATUS_OF_TYPE = {
-    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
-    "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "api_error": 500,
-    "timeout_error": 504, "overloaded_error": 529,
-}  # fmt: skip
-"""HTTP status of each error type; in a stream only the type is told."""
 
 
 class Anthropic:
@@ -49,10 +43,7 @@ class Anthropic:
     def failure(
         self, status: int, headers: Mapping[str, str], body: bytes, attempt: Attempt
     ) -> ProviderFailure:
-        error = read_error(body)
-        if status == FOUND_IN_STREAM:
-            status = _STATUS_OF_TYPE.get(error.type, 500)
-        return classify(error, status, headers, attempt)
+        return classify(read_error(body), status, headers, attempt)
 
 
 def _cache_life(request: ChatRequest) -> Meter:
