@@ -1,14 +1,36 @@
 """What a key may ask beside answers: the models it can use, and why a request cost what it cost."""
 
 from collections.abc import Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 from uuid import UUID
 
+from bursar.core.explanation import explain
 from bursar.gateway.authenticate import authenticate
 from bursar.gateway.errors import GatewayError, books_unavailable
 from bursar.gateway.inbound import Inbound
 from bursar.gateway.runtime import Gateway
-from bursar.gateway.snapshot import KeyRecord, ModelRecord, Snapshot
+from bursar.gateway.snapshot import KeyRecord, ModelRecord, Snapshot, price_row
+
+SHOWN: Final = (
+    "model",
+    "endpoint",
+    "streamed",
+    "status",
+    "outcome",
+    "error_code",
+    "started_at_ms",
+    "latency_ms",
+    "first_byte_ms",
+    "input_tokens",
+    "output_tokens",
+    "quantities",
+    "estimated",
+    "flags",
+    "service_tier",
+    "end_user",
+)
+"""Fields of a usage row its owner sees; providers, credentials and our cost are not his."""
 
 
 def caller(gw: Gateway, inbound: Inbound) -> KeyRecord:
@@ -56,7 +78,13 @@ async def explain_request(gw: Gateway, key: KeyRecord, request_id: str) -> Mappi
         raise books_unavailable() from error
     if found is None:
         raise _no_usage(request_id)
-    return found
+    row = SimpleNamespace(**found)
+    return {
+        "id": str(wanted),
+        "object": "usage",
+        **{name: found[name] for name in SHOWN},
+        **explain(row, map(price_row, found["prices"])).to_json(with_cost=False),
+    }
 
 
 def _no_usage(request_id: str) -> GatewayError:

@@ -4,7 +4,7 @@ The gateway knows no SQL. `bursar.db.books` implements `Books` with plain psycop
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from bursar.core.booking import FlushReply, Give, Grant, Take
@@ -13,7 +13,7 @@ from bursar.core.booking import FlushReply, Give, Grant, Take
 class Books(Protocol):
     """PostgreSQL as the gateway sees it. Every method may raise the implementation's `BooksUnavailable`."""
 
-    unavailable: type[Exception]
+    unavailable: ClassVar[type[Exception]]
 
     async def open_process(self, process_id: UUID, kind: str, host: str) -> None: ...
     async def beat(self, process_id: UUID) -> bool: ...

@@ -5,7 +5,7 @@ Memory and load time grow linearly with keys (about 500 bytes each) and prices; 
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +23,9 @@ log = structlog.get_logger()
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 OUTPUT_TOKENS_UNKNOWN: Final = 16_384  # the bound of a model whose limit nobody entered
+
+
+DEFAULT_TIMEOUTS: Final = Timeouts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +93,24 @@ class Snapshot:
         return self.keys.get(hashlib.sha256(secret).digest())
 
 
-def build(rows: Rows, providers: Mapping[str, Provider], open_secret: Callable[[bytes], str]) -> Snapshot:
-    """Build a snapshot from `Books.load_snapshot()`; what cannot be used is left out and logged by id."""
+def build(
+    rows: Rows,
+    providers: Mapping[str, Provider],
+    open_secret: Callable[[bytes], str],
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+) -> Snapshot:
+    """Build a snapshot from `Books.load_snapshot()`; what cannot be used is left out and logged by id.
+
+    `timeouts` are those of providers that set none of their own.
+    """
     credentials = _credentials(rows["credentials"], open_secret)
-    routes = _routes(rows, providers, credentials)
+    routes = _routes(rows, providers, credentials, timeouts)
     models = {row["id"]: _model(row, routes.get(row["id"], ())) for row in rows["models"]}
     aliases = {row["alias"]: models[row["model_id"]] for row in rows["aliases"] if row["model_id"] in models}
     return Snapshot(
         keys={bytes(row["secret_sha256"]): _key(row) for row in rows["keys"]},
         models={**aliases, **models},
-        prices=PriceBook(_price(row) for row in rows["prices"]),
+        prices=PriceBook(price_row(row) for row in rows["prices"]),
     )
 
 
@@ -143,7 +154,10 @@ def _credentials(
 
 
 def _routes(
-    rows: Rows, providers: Mapping[str, Provider], credentials: Mapping[UUID, list[Credential]]
+    rows: Rows,
+    providers: Mapping[str, Provider],
+    credentials: Mapping[UUID, list[Credential]],
+    timeouts: Timeouts,
 ) -> dict[str, tuple[Route, ...]]:
     offered = {row["id"]: row for row in rows["providers"]}
     limits = {row["id"]: row["output_tokens_max"] or OUTPUT_TOKENS_UNKNOWN for row in rows["models"]}
@@ -168,7 +182,7 @@ def _routes(
                 provider=adapter,
                 deployment=deployment,
                 credentials=tuple(credentials.get(provider["id"], ())),
-                timeouts=Timeouts(**(provider["timeouts"] or {})),
+                timeouts=replace(timeouts, **(provider["timeouts"] or {})),
                 aborts_stop_billing=provider["aborts_stop_billing"],
             )
         )
@@ -186,7 +200,8 @@ def _model(row: Mapping[str, Any], routes: tuple[Route, ...]) -> ModelRecord:
     )
 
 
-def _price(row: Mapping[str, Any]) -> PriceRow:
+def price_row(row: Mapping[str, Any]) -> PriceRow:
+    """A stored price as rating and explaining want it."""
     return PriceRow(
         price_id=row["id"],
         provider_id=row["provider_id"],

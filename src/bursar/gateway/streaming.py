@@ -1,4 +1,4 @@
-"""Along a stream: frames to the caller as they come, progress marks, and a hold that keeps ahead of the output."""
+"""Along a stream: frames to the caller as they come, progress marks, and a hold kept ahead of the output."""
 
 from typing import Final
 

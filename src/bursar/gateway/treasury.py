@@ -28,7 +28,6 @@ log = structlog.get_logger()
 RECALL_WAITS_MS: Final = (15, 30, 55)  # ≤ 100 ms in all: MONEY §3, "recall others"
 DRY_MS: Final = 100  # how long a refusal answers for equal or larger asks without asking again
 SLICE_REQUESTS: Final = 16  # a slice covers at least this many requests like the one at hand
-IDLE_GIVE_MS: Final = 15_000  # an account untouched for so long gives everything back
 TEND_INTERVAL_MS: Final = 1_000
 
 
@@ -123,9 +122,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreasuryLimits:
-    """`slice_cap`: the largest slice, in units of the asset, one take may ask beyond its need."""
+    """Limits of one process's leases.
+
+    `slice_cap`: the most one take may ask beyond its need, in units of the asset; `idle_ms`: an account
+    untouched for so long gives everything back.
+    """
 
     slice_cap: int = 50 * 10**9
+    idle_ms: int = 15_000
 
 
 class Treasury:
@@ -142,6 +146,9 @@ class Treasury:
             account = Account(wallet_id, organisation_id, scope_class)
             self._accounts[wallet_id, scope_class] = account
         return account
+
+    def accounts(self) -> list[Account]:
+        return list(self._accounts.values())
 
     def try_hold(self, account: Account, amount: int) -> Hold | None:
         """Cut `amount` out of the lease without I/O; None when it is short or this process may not admit."""
@@ -211,7 +218,7 @@ class Treasury:
     async def tend(self) -> None:
         """Once a second: note the burn, give back what idles or is far more than the burn needs."""
         now_ms = self._clock.monotonic_ms()
-        for account in list(self._accounts.values()):
+        for account in self.accounts():
             burnt = account.lease.spent - account.spent_mark
             account.spent_mark = account.lease.spent
             account.burn_per_s = (3 * account.burn_per_s + burnt) // 4
@@ -220,7 +227,7 @@ class Treasury:
 
     async def close(self) -> None:
         """Shutdown: give everything back."""
-        for account in list(self._accounts.values()):
+        for account in self.accounts():
             await self.give_back(account)
 
     def drop_all(self) -> None:
@@ -230,7 +237,7 @@ class Treasury:
     def _excess(self, account: Account, now_ms: int) -> Iterator[int]:
         idle_ms = now_ms - account.used_at_ms
         wish = self._wish(account, 0)
-        if account.lease.free > 0 and idle_ms > IDLE_GIVE_MS:
+        if account.lease.free > 0 and idle_ms > self._limits.idle_ms:
             yield 0
         elif account.lease.free > 4 * wish and idle_ms > TEND_INTERVAL_MS:
             yield wish
