@@ -49,7 +49,7 @@ class Seed:
     provider_ids: dict[str, UUID] = field(default_factory=dict)
 
 
-def seed(
+def seed(  # noqa: PLR0913 - each a property of the world a test wants
     database: ScratchDatabase,
     simulator_url: str,
     *,
@@ -106,7 +106,8 @@ def _seed_customer(
         [seeded.organisation_id, now],
     )
     connection.execute(
-        "INSERT INTO wallet (id, organisation_id, asset, credit_limit, created_at) VALUES (%s, %s, 'USD', 0, %s)",
+        "INSERT INTO wallet (id, organisation_id, asset, credit_limit, created_at)"
+        " VALUES (%s, %s, 'USD', 0, %s)",
         [seeded.wallet_id, seeded.organisation_id, now],
     )
     connection.execute(
@@ -124,7 +125,7 @@ def _seed_customer(
     return seeded
 
 
-def _seed_provider(
+def _seed_provider(  # noqa: PLR0913 - the columns of one row
     connection: psycopg.Connection[Any],
     now: datetime,
     kind: str,
@@ -169,13 +170,14 @@ def _seed_model(
         [model, model, output_tokens_max, now],
     )
     connection.execute(
-        "INSERT INTO route (id, model_id, provider_id, provider_model, created_at) VALUES (%s, %s, %s, %s, %s)",
+        "INSERT INTO route (id, model_id, provider_id, provider_model, created_at)"
+        " VALUES (%s, %s, %s, %s, %s)",
         [uuid4(), model, provider_id, model, now],
     )
     for meter, (cost, sale) in PRICES.items():
         connection.execute(
-            "INSERT INTO price (provider_id, model, meter, currency, effective_from, cost, sale, source, created_at)"
-            " VALUES (%s, %s, %s, 'USD', %s, %s::numeric / 1000000, %s::numeric / 1000000, 'test', %s)",
+            "INSERT INTO price (provider_id, model, meter, currency, effective_from, cost, sale, source,"
+            " created_at) VALUES (%s, %s, %s, 'USD', %s, %s::numeric / 1000000, %s::numeric / 1000000, 'test', %s)",
             [provider_id, model, meter, datetime(2026, 1, 1, tzinfo=UTC), cost, sale, now],
         )
 
