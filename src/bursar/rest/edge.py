@@ -8,6 +8,7 @@ from uuid import UUID
 
 from bursar.core.clock import Clock
 from bursar.core.ids import RAND_BITS, uuid7
+from bursar.db.ledger import Booking
 from bursar.rest.fields import moment_of_ms
 
 
@@ -37,3 +38,21 @@ class Edge:
     def new_id(self) -> UUID:
         """A UUIDv7: ids made later sort later."""
         return uuid7(self.clock.now_ms(), secrets.randbits(RAND_BITS))
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """One write of money: its idempotency key, and the edge to take the time and ids from."""
+
+    edge: Edge
+    key: str
+
+    def booking(self, wallet_id: UUID, *, description: str, reference: str | None = None) -> Booking:
+        """What every write to the books names."""
+        return Booking(
+            wallet_id=wallet_id,
+            key=self.key,
+            now=self.edge.now(),
+            description=description,
+            reference=reference,
+        )

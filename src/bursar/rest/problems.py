@@ -6,7 +6,7 @@ stable: clients branch on it. Nothing the caller sent is echoed, because it may 
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, Self
 
 import orjson
 import structlog
@@ -16,6 +16,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+
+from bursar.db.ledger import LedgerRefused
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:bursar:problem:"
@@ -41,14 +43,21 @@ class Refusal(Exception):
     Subclasses live beside the function that raises them and set `status` and `code`.
     """
 
-    status: ClassVar[int] = HTTPStatus.BAD_REQUEST
-    code: ClassVar[str] = "invalid_request"
+    status: int = HTTPStatus.BAD_REQUEST
+    code: str = "invalid_request"
 
     def __init__(self, detail: str, **members: Any) -> None:
         super().__init__(detail)
         self.detail = detail
         self.members = members
         self.headers: dict[str, str] = {}
+
+    @classmethod
+    def told(cls, error: LedgerRefused) -> Self:
+        """A refusal of the books, with the code and status it came with."""
+        refusal = cls(str(error))
+        refusal.code, refusal.status = error.code, error.status
+        return refusal
 
 
 class NotFound(Refusal):
@@ -70,6 +79,42 @@ class Invalid(Refusal):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "invalid_request"
+
+
+class BooksUnavailable(Refusal):
+    """PostgreSQL cannot be reached, or asks to try the same again."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "books_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The books cannot be reached at the moment; nothing was changed. Retry shortly.")
+        self.headers = {"retry-after": RETRY_AFTER_S}
+
+
+def sqlstate_of(error: Exception) -> str | None:
+    """PostgreSQL's own code of a failed statement."""
+    state: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return state
+
+
+def refusal_of(error: Exception) -> Refusal | None:
+    """What a failure means to the caller; None when it should not have happened."""
+    refusal: Refusal | None = None
+    match error:
+        case Refusal():
+            refusal = error
+        case LedgerRefused():
+            refusal = Refusal.told(error)
+        case _ if sqlstate_of(error) in RETRYABLE_SQLSTATES:
+            refusal = BooksUnavailable()
+        case DataError():
+            refusal = Invalid("A value is outside what can be stored.")
+        case IntegrityError():
+            refusal = Conflict("This contradicts what is already stored; nothing was changed.")
+        case OperationalError() | InterfaceError() | PoolTimeoutError():
+            refusal = BooksUnavailable()
+    return refusal
 
 
 class Fault(BaseModel):
@@ -138,6 +183,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(LedgerRefused, _books)
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(PoolTimeoutError, _database)
     app.add_exception_handler(Exception, _unforeseen)
@@ -146,6 +192,11 @@ def install(app: FastAPI) -> None:
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for this type only
     return problem(error.status, error.code, error.detail, members=error.members, headers=error.headers)
+
+
+async def _books(request: Request, error: Exception) -> Response:
+    assert isinstance(error, LedgerRefused)  # noqa: S101 - registered for this type only
+    return await _refused(request, Refusal.told(error))
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:
@@ -163,25 +214,11 @@ async def _http(_request: Request, error: Exception) -> Response:
 
 
 async def _database(request: Request, error: Exception) -> Response:
-    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
-    log.warning("rest.database_failed", path=request.url.path, error=type(error).__name__, sqlstate=sqlstate)
-    if isinstance(error, DataError):
-        return problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "A value is outside what can be stored."
-        )
-    if isinstance(error, IntegrityError):
-        return problem(
-            HTTPStatus.CONFLICT, "conflict", "This contradicts what is already stored; nothing was changed."
-        )
-    unreachable = isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
-    if unreachable or sqlstate in RETRYABLE_SQLSTATES:
-        return problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "books_unavailable",
-            "The books cannot be reached at the moment; nothing was changed. Retry shortly.",
-            headers={"retry-after": RETRY_AFTER_S},
-        )
-    return await _unforeseen(request, error)
+    log.warning(
+        "rest.database_failed", path=request.url.path, error=type(error).__name__, sqlstate=sqlstate_of(error)
+    )
+    refusal = refusal_of(error)
+    return await (_unforeseen(request, error) if refusal is None else _refused(request, refusal))
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

@@ -1,0 +1,33 @@
+"""Twins of the REST API on the command line: the same services, without a server.
+
+Modules here import what they run when they run, so that `bursar --help` stays quick.
+"""
+
+import typer
+
+
+def mount(app: typer.Typer) -> None:
+    """Add every group to the `bursar` command. `prices` and `models` are other spellings."""
+    from bursar.entrypoints.commands.key import app as key
+    from bursar.entrypoints.commands.model import app as model
+    from bursar.entrypoints.commands.operator import app as operator
+    from bursar.entrypoints.commands.org import app as org
+    from bursar.entrypoints.commands.price import app as price
+    from bursar.entrypoints.commands.provider import app as provider
+    from bursar.entrypoints.commands.usage import app as usage
+    from bursar.entrypoints.commands.wallet import app as wallet
+
+    groups = {
+        "org": org,
+        "key": key,
+        "wallet": wallet,
+        "usage": usage,
+        "provider": provider,
+        "model": model,
+        "price": price,
+        "operator": operator,
+    }
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
+    app.add_typer(price, name="prices", hidden=True)
+    app.add_typer(model, name="models", hidden=True)

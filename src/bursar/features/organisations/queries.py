@@ -39,6 +39,12 @@ async def organisations_before(
     return (await read.execute(question)).mappings().all()
 
 
+async def organisations_named(read: ReadSession | Transaction, name: str) -> Sequence[UUID]:
+    """At most two: more would say no more."""
+    question = sa.select(organisation.c.id).where(organisation.c.name == name).limit(2)
+    return (await read.execute(question)).scalars().all()
+
+
 async def insert_organisation(tx: Transaction, row: Mapping[str, Any]) -> None:
     await tx.execute(sa.insert(organisation).values(**row))
 

@@ -6,10 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from bursar.features.organisations import service
-from bursar.features.organisations.schemas import NewOrganisation, Organisation, OrganisationChange
-from bursar.rest.control import OperatorRead, OperatorTx
+from bursar.features.organisations.schemas import (
+    Billing,
+    NewOrganisation,
+    Organisation,
+    OrganisationChange,
+)
+from bursar.rest.control import Means, OperatorRead, OperatorTx
+from bursar.rest.edge import Occasion
 from bursar.rest.fields import Name
-from bursar.rest.idempotency import Once
+from bursar.rest.idempotency import Once, OptionalKey
 from bursar.rest.paging import Page, Paging
 from bursar.rest.problems import responses
 
@@ -46,3 +52,13 @@ async def change_organisation(
 ) -> Organisation:
     """Rename, suspend, close or reopen an organisation."""
     return await service.change_organisation(tx, organisation_id, body)
+
+
+@router.put("/{organisation_id}/billing", responses=responses(404, 409))
+async def set_billing(
+    body: Billing, tx: OperatorTx, control: Means, organisation_id: UUID, key: OptionalKey
+) -> Organisation:
+    """Make an organisation prepaid or postpaid, and say what it may owe."""
+    return await service.set_billing(
+        tx, organisation_id, body, Occasion(control.edge, key or str(control.edge.new_id()))
+    )

@@ -31,6 +31,15 @@ class OrganisationChange(Body):
     status: Status | None = None
 
 
+class Billing(Body):
+    """How it pays. Postpaid is a credit limit above zero."""
+
+    billing_type: BillingType
+    credit_limit: AmountText | None = Field(
+        default=None, description="Postpaid only: the most it may owe. Default 500 major units."
+    )
+
+
 class Organisation(BaseModel):
     id: UUID
     name: str

@@ -5,13 +5,20 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bursar.core.money import AmountInvalid, asset_scale, parse_amount
+from bursar.core.money import AmountInvalid, asset_scale, format_amount, parse_amount
 from bursar.db.engine import ReadSession, Transaction
+from bursar.db.ledger import AMOUNT_MAX, set_credit_limit
 from bursar.features.organisations import queries
-from bursar.features.organisations.schemas import NewOrganisation, Organisation, OrganisationChange
-from bursar.rest.edge import Edge
+from bursar.features.organisations.schemas import (
+    Billing,
+    BillingType,
+    NewOrganisation,
+    Organisation,
+    OrganisationChange,
+)
+from bursar.rest.edge import Edge, Occasion
 from bursar.rest.paging import Page, PageAsked, cut_page, uuid_key
-from bursar.rest.problems import Invalid, NotFound
+from bursar.rest.problems import Conflict, Invalid, NotFound
 
 CREDIT_LIMIT_DEFAULT_MAJOR: Final = 500
 """What a postpaid organisation may owe when nobody says otherwise, in major units."""
@@ -22,6 +29,13 @@ class OrganisationNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no organisation with this id.")
+
+
+class OrganisationAmbiguous(Conflict):
+    code = "organisation_ambiguous"
+
+    def __init__(self) -> None:
+        super().__init__("Several organisations have this name; use the id.")
 
 
 class CreditLimitInvalid(Invalid):
@@ -35,7 +49,7 @@ async def create_organisation(tx: Transaction, wanted: NewOrganisation, *, edge:
         CreditLimitInvalid: a prepaid organisation was given one, or it is no amount.
     """
     organisation_id, wallet_id, now = edge.new_id(), edge.new_id(), edge.now()
-    limit = credit_limit_of(wanted)
+    limit = credit_limit_of(wanted.billing_type, wanted.credit_limit, wanted.currency)
     row = wanted.model_dump(exclude={"credit_limit"})
     await queries.insert_organisation(tx, {**row, "id": organisation_id, "created_at": now})
     await queries.insert_wallet(
@@ -51,21 +65,42 @@ async def create_organisation(tx: Transaction, wanted: NewOrganisation, *, edge:
     return await get_organisation(tx, organisation_id)
 
 
-def credit_limit_of(wanted: NewOrganisation) -> int:
-    """The wallet's credit limit in units of its asset: 0 for prepaid, 500 major units unless given."""
-    if wanted.billing_type == "prepaid":
-        if wanted.credit_limit is not None:
+def credit_limit_of(billing_type: BillingType, given: str | None, currency: str) -> int:
+    """The wallet's credit limit in units of its asset: 0 for prepaid, 500 major units unless given.
+
+    Raises:
+        CreditLimitInvalid: it is no amount above zero, or for prepaid any amount above zero.
+    """
+    try:
+        limit = None if given is None else parse_amount(given, currency)
+    except AmountInvalid as error:
+        raise CreditLimitInvalid(f"body.credit_limit: {error}") from error
+    if billing_type == "prepaid":
+        if limit:
             raise CreditLimitInvalid("A prepaid organisation has no credit limit; make it postpaid.")
         return 0
-    if wanted.credit_limit is None:
-        return int(CREDIT_LIMIT_DEFAULT_MAJOR * 10 ** asset_scale(wanted.currency))
-    try:
-        limit = parse_amount(wanted.credit_limit, wanted.currency)
-    except AmountInvalid as error:
-        raise CreditLimitInvalid(f"credit_limit: {error}") from error
-    if limit < 0:
-        raise CreditLimitInvalid("credit_limit: must not be negative")
+    if limit is None:
+        return int(CREDIT_LIMIT_DEFAULT_MAJOR * 10 ** asset_scale(currency))
+    if not 0 < limit <= AMOUNT_MAX:
+        raise CreditLimitInvalid("body.credit_limit: must be above zero, and below a billion.")
     return limit
+
+
+async def set_billing(
+    tx: Transaction, organisation_id: UUID, wanted: Billing, occasion: Occasion
+) -> Organisation:
+    """Change how an organisation pays, and what it may owe. What no longer fits blocks new requests.
+
+    Raises:
+        OrganisationNotFound, CreditLimitInvalid
+    """
+    organisation = await get_organisation(tx, organisation_id)
+    limit = credit_limit_of(wanted.billing_type, wanted.credit_limit, organisation.currency)
+    said = f"{wanted.billing_type}, credit limit {format_amount(limit, organisation.currency)}"
+    booking = occasion.booking(organisation.wallet_id, description=said)
+    await set_credit_limit(tx, booking, credit_limit=limit)
+    await queries.update_organisation(tx, organisation_id, {"billing_type": wanted.billing_type})
+    return await get_organisation(tx, organisation_id)
 
 
 async def get_organisation(read: ReadSession | Transaction, organisation_id: UUID) -> Organisation:
@@ -74,6 +109,16 @@ async def get_organisation(read: ReadSession | Transaction, organisation_id: UUI
     if row is None:
         raise OrganisationNotFound
     return show(row)
+
+
+async def find_organisation(read: ReadSession | Transaction, name: str) -> UUID:
+    """The organisation with exactly this name. Raises `OrganisationNotFound`, `OrganisationAmbiguous`."""
+    found = await queries.organisations_named(read, name)
+    if not found:
+        raise OrganisationNotFound
+    if len(found) > 1:
+        raise OrganisationAmbiguous
+    return found[0]
 
 
 async def list_organisations(

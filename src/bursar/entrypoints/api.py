@@ -1,0 +1,119 @@
+"""The control plane as one FastAPI application: `/api/v1`, its OpenAPI document and self-hosted `/docs`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from importlib.resources import files
+
+import orjson
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from starlette.staticfiles import StaticFiles
+
+from bursar.db.connect import Role
+from bursar.db.engine import Database
+from bursar.db.secrets import SecretBox
+from bursar.features.keys.routes import router as keys
+from bursar.features.models.routes import router as models
+from bursar.features.operators.routes import router as operators
+from bursar.features.organisations.routes import router as organisations
+from bursar.features.prices.routes import router as prices
+from bursar.features.providers.routes import router as providers
+from bursar.features.usage.routes import router as usage
+from bursar.features.wallet.routes import router as wallet
+from bursar.rest import problems
+from bursar.rest.body_limit import BodyLimit
+from bursar.rest.callers import operator
+from bursar.rest.control import Control, Policy
+from bursar.rest.edge import Edge, SystemClock
+from bursar.settings import Settings, secret_key_of
+
+PREFIX = "/api/v1"
+OPENAPI_PATH = f"{PREFIX}/openapi.json"
+DOCS_PATH = "/docs"
+ASSETS_PATH = "/docs/assets"
+ROUTERS = (organisations, keys, wallet, usage, providers, models, prices, operators)
+DESCRIPTION = (
+    "Control plane of Bursar. Amounts and prices are decimal strings. Failures are "
+    "`application/problem+json` with a stable `code`. Send `Idempotency-Key` with what must happen once."
+)
+
+
+def control_of(settings: Settings, database_url: str) -> Control:
+    """The control plane's means, from the settings. Close `control.database` when done."""
+    return Control(
+        database=Database(database_url, Role.API),
+        edge=Edge(SystemClock()),
+        seal=SecretBox(secret_key_of(settings)),
+        policy=Policy(
+            key_prefix=settings.key_prefix,
+            requests_per_minute_default=settings.requests_per_minute_default,
+            margin_percent_default=settings.margin_percent_default,
+        ),
+    )
+
+
+def create_api(settings: Settings, database_url: str) -> FastAPI:
+    """The application `bursar serve` and `bursar api` run; its lifespan closes the connections."""
+    return build_api(control_of(settings, database_url))
+
+
+def build_api(control: Control | None) -> FastAPI:
+    """The application with the means given. None: only its document can be asked for."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        if control is not None:
+            await control.database.close()
+
+    app = FastAPI(
+        title="Bursar",
+        version=version("bursar"),
+        description=DESCRIPTION,
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=operation_id,
+    )
+    app.state.control = control
+    app.add_middleware(BodyLimit)
+    problems.install(app)
+    api = APIRouter(
+        prefix=PREFIX, dependencies=[Depends(operator)], responses=problems.responses(401, 422, 503)
+    )
+    for router in ROUTERS:
+        api.include_router(router)
+    app.include_router(api)
+    serve_docs(app)
+    return app
+
+
+def operation_id(route: APIRoute) -> str:
+    """Route functions have unique names; a generated client gets them as its methods."""
+    return route.name
+
+
+def serve_docs(app: FastAPI) -> None:
+    """`/docs` with swagger-ui from the package `fastapi-offline`: nothing is fetched from elsewhere."""
+    assets = files("fastapi_offline").joinpath("static")
+    app.mount(ASSETS_PATH, StaticFiles(directory=str(assets)), name="docs-assets")
+
+    @app.get(DOCS_PATH, include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url=OPENAPI_PATH,
+            title="Bursar: API",
+            swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS_PATH}/favicon.png",
+        )
+
+
+def openapi_document() -> bytes:
+    """The document kept at `docs/openapi.json`: indented, keys sorted, so that a change is a small diff."""
+    document = build_api(None).openapi()
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
