@@ -1,13 +1,13 @@
 """The books as a gateway process uses them: `bursar.gateway.ports.Books` over plain psycopg.
 
-Each kind of work has connections of its own, so that a slow snapshot never holds up a flush and a heartbeat
-never waits for a lease. Everything runs as the gateway role, which can do nothing but read configuration and
-call the functions used here.
+Each kind of work has connections of its own, so that a slow snapshot never holds up a flush and a
+heartbeat never waits for a lease. Everything runs as the gateway role, which can do nothing but read
+configuration and call the functions used here.
 """
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import count
 from typing import Any, ClassVar, Final, LiteralString
 from uuid import UUID
@@ -19,6 +19,7 @@ from bursar.core.clock import Clock
 from bursar.db import snapshot
 from bursar.db.connect import Role, conninfo_as
 from bursar.db.line import BooksUnavailable, Line, listen
+from bursar.db.moments import moment_of
 
 LEASE_LINES: Final = 4
 """Takes and gives under way at once; more would only wait for each other in PostgreSQL."""
@@ -27,8 +28,6 @@ FLUSH_WAIT_S: Final = 10
 LEASE_WAIT_S: Final = 5
 BEAT_WAIT_S: Final = 5
 READ_WAIT_S: Final = 60
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 FLUSH: Final = (
     "SELECT bursar_flush(%s::uuid, %s::text::json, %s::text::text[], %s::text::json, %s::text::text[], %s)"
@@ -154,7 +153,7 @@ class PgBooks:
         return self._leases[next(self._turn) % LEASE_LINES]
 
     def _now(self) -> datetime:
-        return EPOCH + timedelta(milliseconds=self._clock.now_ms())
+        return moment_of(self._clock.now_ms())
 
 
 def json_array(items: Sequence[bytes]) -> str:

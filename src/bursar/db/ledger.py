@@ -2,8 +2,8 @@
 
 Each runs inside the caller's transaction, in the operator's or the worker's role, and is idempotent: the
 same ``key`` on a wallet with the same content answers the same transaction again, with other content it is
-refused. Each answers the id of its ledger transaction.
-Amounts are integers in units of the wallet's asset.
+refused. Each answers the id of its ledger transaction. Amounts are integers in units of the wallet's
+asset.
 """
 
 import hashlib

@@ -14,7 +14,7 @@ GRANT EXECUTE ON FUNCTION bursar_open_process, bursar_beat, bursar_take, bursar_
     TO bursar_gateway, bursar_worker;
 GRANT EXECUTE ON FUNCTION bursar_close_process TO bursar_gateway, bursar_worker;
 GRANT EXECUTE ON FUNCTION bursar_post, bursar_silent_processes, bursar_expired_wallets, bursar_expire,
-    bursar_make_partition TO bursar_worker;
+    bursar_make_partition, bursar_freeze_month TO bursar_worker;
 GRANT EXECUTE ON FUNCTION bursar_top_up, bursar_refund_usage, bursar_refund_top_up, bursar_set_credit_limit
     TO bursar_operator, bursar_worker;
 -- Pure arithmetic, used by functions that run as their caller.
