@@ -101,6 +101,7 @@ class Faults:
     cache_write: int | None = _number("OpenAI cache_write_tokens; Anthropic 5-minute writes")
     cache_write_1h: int | None = _number("Anthropic 1-hour writes")
     reasoning: int | None = _number("reasoning / thinking tokens")
+    redacted: bool = _flag("Anthropic: a redacted_thinking block before the text")
     web_search: int | None = _number("Anthropic server_tool_use.web_search_requests")
     service_tier: str | None = _word("tier reported as served")
     # content

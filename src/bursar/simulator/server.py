@@ -29,7 +29,7 @@ CONTENT_WORDS = frozenset((
     "input_tokens", "output_tokens", "cached", "cache_write", "cache_write_1h", "reasoning", "web_search",
     "service_tier", "text", "echo", "unicode", "tool", "tools", "content_filter", "refusal", "length",
     "no_usage", "zero_usage", "no_final_usage", "running_usage", "wrong_total", "extra_fields", "no_finish",
-    "times",
+    "times", "redacted",
 ))  # fmt: skip
 """Words that change what is said, not how it is sent."""
 

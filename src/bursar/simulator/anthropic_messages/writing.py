@@ -20,6 +20,7 @@ MESSAGE_ID = f"msg_01SimUL{STAMP}P"
 ARGUMENT_TOKENS_PER_EVENT = 4
 PLACEHOLDER_MAX = 4
 """`message_start` carries an output count of 1 to 4 that must never be billed."""
+REDACTED = {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzixSimulated"}
 _STOP = {
     Finish.STOP: "end_turn",
     Finish.STOP_SEQUENCE: "stop_sequence",
@@ -92,6 +93,8 @@ def _content(request: MessagesRequest, turn: Turn) -> list[dict[str, Any]]:
     if turn.thinking:
         thought = "".join(turn.thinking) if request.show_thinking else ""
         content.append({"type": "thinking", "thinking": thought, "signature": sign(thought)})
+    if request.ask.faults.redacted:
+        content.append(dict(REDACTED))
     if turn.text:
         content.append({"type": "text", "text": "".join(turn.text)})
     return content + [_tool_use(call, _input(call)) for call in turn.calls]
@@ -174,6 +177,8 @@ def _blocks(request: MessagesRequest, turn: Turn) -> list[tuple[dict[str, Any], 
         deltas: list[dict[str, Any]] = [{"type": "thinking_delta", "thinking": one} for one in thought]
         deltas.append({"type": "signature_delta", "signature": sign("".join(thought))})
         built.append(({"type": "thinking", "thinking": "", "signature": ""}, deltas))
+    if request.ask.faults.redacted:
+        built.append((dict(REDACTED), []))
     if turn.text:
         built.append(
             ({"type": "text", "text": ""}, [{"type": "text_delta", "text": one} for one in turn.text])

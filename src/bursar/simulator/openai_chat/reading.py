@@ -236,9 +236,8 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else ()
-    return "\n".join(
-        str(part.get("text", part.get("refusal", ""))) for part in parts if isinstance(part, dict)
-    )
+    texts = (part.get("text", part.get("refusal")) for part in parts if isinstance(part, dict))
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _input_tokens(messages: list[dict[str, Any]], tools: list[Any]) -> int:
