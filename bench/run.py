@@ -1,7 +1,7 @@
 """`make bench`: what the gateway does on one core, with every request funded, settled and booked.
 
-The gateway has core 0 to itself; upstream, PostgreSQL (fsync on), worker and load share core 1. Figures are of
-one run on one machine: compare ratios, not numbers from different days.
+The gateway has core 0 to itself; upstream, PostgreSQL (fsync on), worker and load share core 1. Figures are
+of one run on one machine: compare ratios, not numbers from different days.
 """
 
 import argparse

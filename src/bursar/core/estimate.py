@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from bursar.core.money import ATTO_DIGITS, asset_scale, atto_to_units, round_up
-from bursar.core.pricing import Quote
+from bursar.core.pricing import MeterPrice, Quote
 from bursar.core.usage import CACHE_WRITE_METERS, INPUT_METERS, OUTPUT_METERS, Meter
 
 SIXTHS: Final = 6
@@ -104,10 +104,23 @@ def output_bound(max_tokens: int | None, model_limit: int, n: int) -> int:
 def _dearest(quote: Quote, input_tokens: int, reach: Reach) -> tuple[int, int]:
     """All of the input and the counters, and one output token, in atto."""
     sheet = quote.sheet(input_tokens)
+    place = (id(sheet), reach.may_write_cache, reach.meters)
+    units = quote.memo.get(place)
+    if units is None:
+        units = quote.memo[place] = _dearest_units(sheet, reach)
+    input_unit, output_unit = units
+    counted = 0
+    for meter, number in reach.counters.items():
+        if meter in sheet:
+            counted += number * sheet[meter].sale_atto
+    return input_tokens * input_unit + counted, output_unit
+
+
+def _dearest_units(sheet: Mapping[Meter, MeterPrice], reach: Reach) -> tuple[int, int]:
     meters = reach.meters | {Meter.IN_FRESH, Meter.OUT_TEXT, Meter.OUT_REASONING}
     if reach.may_write_cache:
         meters |= CACHE_WRITE_METERS
-    input_unit = max(sheet[meter].sale_atto for meter in meters & INPUT_METERS)
-    output_unit = max(sheet[meter].sale_atto for meter in meters & OUTPUT_METERS)
-    counted = sum(n * sheet[meter].sale_atto for meter, n in reach.counters.items() if meter in sheet)
-    return input_tokens * input_unit + counted, output_unit
+    return (
+        max(sheet[meter].sale_atto for meter in meters & INPUT_METERS),
+        max(sheet[meter].sale_atto for meter in meters & OUTPUT_METERS),
+    )

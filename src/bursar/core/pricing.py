@@ -8,7 +8,7 @@ Tiers apply per request, so a sum of requests must never be rated: rate each one
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
@@ -128,6 +128,8 @@ class Quote:
     currency: str
     thresholds: tuple[int, ...]
     sheets: tuple[Mapping[Meter, MeterPrice], ...]
+    memo: dict[object, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
+    """Derived unit prices that `bursar.core.estimate` would otherwise work out for every request."""
 
     def sheet(self, input_tokens: int) -> Mapping[Meter, MeterPrice]:
         """The prices for a whole request with so many input tokens."""

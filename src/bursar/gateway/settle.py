@@ -1,6 +1,5 @@
 """Settle before the last byte: a verdict becomes a usage row, the hold is freed, the row made durable."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +68,7 @@ async def settle(  # noqa: PLR0913 - what happened, and how it is told
     ticket.hold.settle(verdict.sale)
     if outcome is Outcome.COMPLETED:
         gw.outputs.note(ticket.key.api_key_id, ticket.model.name, verdict.usage.output_tokens)
-    balance = await asyncio.shield(gw.flusher.submit([*ticket.failed, row]))
+    balance = await gw.flusher.submit([*ticket.failed, row])
     return Settled(verdict=verdict, balance=balance)
 
 
