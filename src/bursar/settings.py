@@ -156,9 +156,11 @@ class Settings(BaseSettings):
         default=500, ge=10, le=1_000, description="Pause between postings of settled usage."
     )
     sweep_every_ms: int = Field(
-        default=5_000, ge=10, description="Pause between sweeps of dead processes and holds."
+        default=5_000,
+        ge=10,
+        le=15_000,
+        description="Pause between sweeps of silent processes and expired lots.",
     )
-    expire_every_ms: int = Field(default=30_000, ge=10, description="Pause between rounds of lot expiry.")
     outbox_every_ms: int = Field(default=1_000, ge=10, description="Pause between rounds of event delivery.")
     partitions_every_ms: int = Field(
         default=HOUR_MS, ge=1_000, description="Pause between looks at the monthly partitions."

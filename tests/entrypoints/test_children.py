@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bursar.entrypoints import children
+from bursar.entrypoints.serve import run_loop
 
 WAIT_S_MAX = 30
 WAITS_FOR_ITS_PARENT = """
@@ -70,6 +71,25 @@ class TestBeside:
         async with children.beside("long", [str(tmp_path / "log")], {"TOLD": "this"}):
             await until_written(tmp_path / "log")
         assert (tmp_path / "log").read_text().splitlines() == ["this", "stopped"]
+
+    def test_works_on_the_loop_that_servers_run_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stand_in(
+            tmp_path,
+            monkeypatch,
+            """
+            import sys
+            with open(sys.argv[1], "a") as file: file.write("began\\n")
+            """,
+        )
+
+        async def main() -> None:
+            async with children.beside("child", [str(tmp_path / "log")], {}):
+                await until_written(tmp_path / "log")
+
+        run_loop(main())
+        assert (tmp_path / "log").read_text() == "began\n"
 
     async def test_insists_when_it_will_not_stop(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,15 +1,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
-from typing import Any
+
+from starlette.types import Receive, Scope, Send
 
 from bursar.entrypoints.listening import listen, port_of
 from bursar.entrypoints.serve import OnePort, run_server
 from bursar.settings import Settings
 
 WAIT_S_MAX = 20
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Says:
@@ -21,7 +20,7 @@ class Says:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope, receive
         self.asked.set()
         await self.may_answer.wait()

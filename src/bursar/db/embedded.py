@@ -36,6 +36,7 @@ DATABASE = "bursar"
 START_WAIT_S_MAX = 600
 STOP_WAIT_S_MAX = 60
 POLL_S = 0.02
+KEEPER_WAIT_S_MAX = 2.0
 BACKENDS_END_POLL_S = 0.5
 SAY_SO_EVERY_S = 10
 
@@ -82,8 +83,11 @@ class EmbeddedPostgres:
         with locked(self.folder / "start.lock"):
             self._users.close()
             self._users = None
-            if nobody_uses(self.folder):
+            is_last = nobody_uses(self.folder)
+            if is_last:
                 stop(self.folder)
+        if is_last:
+            wait_for_keeper(self.folder)
 
     def __enter__(self) -> Self:
         return self
@@ -213,6 +217,19 @@ def stop(folder: Path) -> None:
                 return
             time.sleep(POLL_S)
     raise EmbeddedPostgresFailed(f"PostgreSQL (process {pid}) in {folder} does not stop")
+
+
+def wait_for_keeper(folder: Path) -> None:
+    """Let the keeper notice that its work is done, so that nothing of ours runs on. Bounded: it may be new."""
+    deadline = time.monotonic() + KEEPER_WAIT_S_MAX
+    with (folder / "keeper.lock").open("a") as keeper:
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(keeper, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(POLL_S)
+            else:
+                return
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bursar.db import embedded, embedded_program
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 0.2
 
 
 def keep(folder: Path, tuning: Mapping[str, str]) -> None:

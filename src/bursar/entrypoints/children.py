@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -22,16 +22,15 @@ STOP_WAIT_S_MAX = 15.0
 async def beside(name: str, words: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[None]:
     """Run `bursar WORDS` while the block lasts; start it again when it ends by itself.
 
-    The child gets a process group of its own, so that Ctrl-C reaches only us and we stop it in order. Its
+    The child gets a session of its own, so that Ctrl-C reaches only us and we stop it in order. Its
     standard input is a pipe that closes when we die, however we die; `until_parent_dies` watches it there.
     """
-    keeper = asyncio.create_task(keep(name, words, environment), name=f"child {name}")
-    try:
-        yield
-    finally:
-        keeper.cancel()
-        with suppress(asyncio.CancelledError):  # we asked for it
-            await keeper
+    async with asyncio.TaskGroup() as group:  # a keeper that fails takes the block down: nothing fails unseen
+        keeper = group.create_task(keep(name, words, environment), name=f"child {name}")
+        try:
+            yield
+        finally:
+            keeper.cancel()
 
 
 async def keep(name: str, words: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -46,7 +45,7 @@ async def keep(name: str, words: Sequence[str], environment: Mapping[str, str]) 
             *words,
             stdin=asyncio.subprocess.PIPE,
             env={**os.environ, **environment},
-            process_group=0,
+            start_new_session=True,
         )
         try:
             code = await child.wait()

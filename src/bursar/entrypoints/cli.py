@@ -49,12 +49,19 @@ def options(
     """Options of every command."""
 
 
-def loaded(host: str | None = None, port: int | None = None) -> Settings:
-    """Read the settings and set up the log; options win over the environment."""
+def loaded(host: str | None = None, port: int | None = None, *, quiet: bool = False) -> Settings:
+    """Read the settings and set up the log; options win over the environment.
+
+    `quiet`: log only warnings unless the environment says otherwise, for commands whose output is for people.
+    """
     settings = Settings.load()
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    options = {"host": host, "port": port}
+    given: dict[str, object] = {name: value for name, value in options.items() if value is not None}
+    if quiet and "log_level" not in settings.model_fields_set:
+        given["log_level"] = "warning"
+    settings = settings.model_copy(update=given)
     logs.set_up(settings.log_level, settings.log_format)
-    return settings.model_copy(update=given)
+    return settings
 
 
 @contextmanager
@@ -132,13 +139,13 @@ def demo(host: HostOption = None, port: PortOption = None) -> None:
     """Run everything with simulated providers, USD 100.00 and a key; prints what to paste."""
     from bursar.entrypoints.demo import run_demo
 
-    run_demo(loaded(host, port))
+    run_demo(loaded(host, port, quiet=True))
 
 
 @db.command("migrate")
 def db_migrate() -> None:
     """Bring the database to the newest schema."""
-    with server_database(loaded()):
+    with server_database(loaded(quiet=True)):
         typer.echo("the schema is up to date")
 
 
@@ -150,7 +157,7 @@ def books_check(
     from bursar.entrypoints.books import check_books
     from bursar.entrypoints.database import database
 
-    with database(loaded(), "worker") as dsn:
+    with database(loaded(quiet=True), "worker") as dsn:
         raise typer.Exit(check_books(dsn, as_json=as_json))
 
 

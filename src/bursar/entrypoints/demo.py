@@ -1,10 +1,11 @@
 """`make demo`: everything on one port with simulated providers, USD 100.00 and a key, and a line to paste."""
 
+import asyncio
 import http.client
 import json
-import os
 import shlex
 import socket
+from contextlib import suppress
 
 import typer
 
@@ -14,7 +15,7 @@ from bursar.entrypoints.children import beside
 from bursar.entrypoints.database import database
 from bursar.entrypoints.demo_seed import OPENING_BALANCE, Seeded, seed
 from bursar.entrypoints.listening import address_of, free_port, listen
-from bursar.entrypoints.serve import all_in_one, run_loop
+from bursar.entrypoints.serve import all_in_one, run_loop, told_to_children
 from bursar.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -22,6 +23,8 @@ LOOPBACK = "127.0.0.1"
 TOKENS_PER_S = 80
 FIRST_TOKEN_MS = 150
 HEALTH_WAIT_S = 2.0
+SIMULATOR_WAIT_S_MAX = 15.0
+SIMULATOR_LOOK_EVERY_S = 0.05
 
 
 def run_demo(settings: Settings) -> None:
@@ -44,10 +47,18 @@ async def demo(settings: Settings, dsn: str, listening: socket.socket) -> None:
     seeded = await seeded_database(settings, dsn, f"http://{LOOPBACK}:{port}")
     pace = ["--tokens-per-s", str(TOKENS_PER_S), "--first-token-ms", str(FIRST_TOKEN_MS)]
     words = ["simulate", "--host", LOOPBACK, "--port", str(port), *pace, "--with-parent"]
-    os.environ.setdefault("BURSAR_LOG_LEVEL", settings.log_level)
-    async with beside("simulator", words, {}):
+    async with beside("simulator", words, told_to_children(settings)):
+        await until_simulator_answers(port)
         address = address_of(listening)
         await all_in_one(settings, dsn, listening, lambda: typer.echo(welcome(address, seeded)))
+
+
+async def until_simulator_answers(port: int) -> None:
+    """Wait, so that what is pasted works at once. Without a simulator the demo is still worth starting."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SIMULATOR_WAIT_S_MAX):
+            while not await asyncio.to_thread(is_simulator, port):  # noqa: ASYNC110 - another process's state
+                await asyncio.sleep(SIMULATOR_LOOK_EVERY_S)
 
 
 async def seeded_database(settings: Settings, dsn: str, simulator_url: str) -> Seeded:

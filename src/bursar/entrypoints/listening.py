@@ -44,11 +44,14 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def free_port(host: str, wished: int) -> int:
-    """The wished port when it can be had, else one after it. Somebody may still take it first.
+    """The wished port when it can be had, else one after it; 0: any. Somebody may still take it first.
 
     Raises:
         PortTaken: a hundred in a row are taken.
     """
+    if wished == 0:
+        with bound(host, 0) as probe:
+            return port_of(probe)
     found = free_port_after(host, wished - 1)
     if found is None:
         raise PortTaken(f"no port from {wished} to {wished + PORTS_TRIED} is free on {host}")

@@ -98,9 +98,18 @@ async def all_in_one(
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(started_gateway(settings, dsn))
         api = await stack.enter_async_context(started_api(settings, dsn))
-        worker = {"BURSAR_DATABASE_URL": settings.database_url or dsn}
+        worker = {**told_to_children(settings), "BURSAR_DATABASE_URL": settings.database_url or dsn}
         await stack.enter_async_context(beside("worker", ["worker", "--with-parent"], worker))
         await run_server(OnePort(gateway=gateway, api=api), listening, settings, announce)
+
+
+def told_to_children(settings: Settings) -> dict[str, str]:
+    """What a child should know besides the environment it inherits: what options changed."""
+    return {
+        "BURSAR_DATA_DIR": str(settings.data_dir),
+        "BURSAR_LOG_LEVEL": settings.log_level,
+        "BURSAR_LOG_FORMAT": settings.log_format,
+    }
 
 
 async def gateway_alone(settings: Settings, dsn: str, listening: socket.socket) -> None:

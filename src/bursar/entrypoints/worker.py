@@ -1,0 +1,78 @@
+"""`bursar worker`: posting, sweeping, partitions, events and the books check, round after round.
+
+Also the one switchboard from an event of the outbox to what it sets off.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from bursar.db.connect import Role
+from bursar.db.engine import Database
+from bursar.db.outbox import PER_ROUND_MAX, Handler, deliver
+from bursar.db.partitions import make_ahead
+from bursar.db.posting import post_pending
+from bursar.db.sweeping import Sweeper
+from bursar.entrypoints.children import until_told
+from bursar.entrypoints.rounds import Round, go_round
+from bursar.entrypoints.serve import run_loop
+from bursar.rest.edge import Edge, SystemClock
+from bursar.settings import Settings
+
+log = structlog.get_logger()
+
+HANDLERS: Final[Mapping[str, Handler]] = {}
+"""Topic of an event → what it sets off. Nothing listens yet; features add theirs here."""
+
+
+def run_worker(settings: Settings, dsn: str, *, with_parent: bool) -> None:
+    """Work until told to stop; what is under way is finished first."""
+    run_loop(work(settings, dsn, with_parent=with_parent))
+
+
+async def work(settings: Settings, dsn: str, *, with_parent: bool) -> None:
+    database = Database(dsn, Role.WORKER)
+    stop = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(go_round(rounds(settings, database), stop))
+            log.info("worker.started")
+            await until_told(with_parent=with_parent)
+            stop.set()
+    finally:
+        await database.close()
+    log.info("worker.stopped")
+
+
+def rounds(settings: Settings, database: Database) -> Sequence[Round]:
+    edge = Edge(SystemClock())
+    sweeper = Sweeper(database, SystemClock(), life=timedelta(milliseconds=settings.process_dead_ms))
+
+    async def post() -> bool:
+        posted = await post_pending(database, edge.now())
+        if posted.failed:
+            log.error("posting.stuck", wallets=[str(wallet) for wallet in posted.failed])
+        return False
+
+    async def sweep() -> bool:
+        await sweeper.sweep()
+        return False
+
+    async def outbox() -> bool:
+        return await deliver(database, HANDLERS, edge.now()) == PER_ROUND_MAX
+
+    async def partitions() -> bool:
+        async with database.transaction() as tx:
+            for month in await make_ahead(tx, edge.now().date()):
+                log.info("partition.made", month=month.isoformat())
+        return False
+
+    return [
+        Round(name="posting", every_ms=settings.post_every_ms, run=post),
+        Round(name="sweeping", every_ms=settings.sweep_every_ms, run=sweep),
+        Round(name="outbox", every_ms=settings.outbox_every_ms, run=outbox),
+        Round(name="partitions", every_ms=settings.partitions_every_ms, run=partitions),
+    ]
