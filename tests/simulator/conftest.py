@@ -1,12 +1,12 @@
 """A running simulator for each test, the official clients, and a client that shows raw bytes."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anthropic
 import openai
 import pytest
-from raw_http import ANTHROPIC_KEY, OPENAI_KEY, TIMEOUT_S, Raw, exchange, request_bytes
+from raw_http import ANTHROPIC_KEY, OPENAI_KEY, TIMEOUT_S, Call, Raw, exchange, request_bytes
 
 from bursar.simulator import Simulator, in_thread, running
 
@@ -35,9 +35,6 @@ def gpt(simulator: Simulator) -> Iterator[openai.OpenAI]:
 def claude(simulator: Simulator) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(api_key=ANTHROPIC_KEY, base_url=simulator.base_url, max_retries=0) as client:
         yield client
-
-
-Call = Callable[..., Awaitable[Raw]]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Requests as bytes, answers as the bytes that came."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,10 @@ class Raw:
     @property
     def events(self) -> list[bytes]:
         return [event for event in self.body.split(b"\n\n") if event]
+
+
+Call = Callable[..., Awaitable[Raw]]
+"""Post a body to a path and get the raw bytes back."""
 
 
 def request_bytes(
