@@ -220,7 +220,7 @@ def stop(folder: Path) -> None:
 
 
 def wait_for_keeper(folder: Path) -> None:
-    """Let the keeper notice that its work is done, so that nothing of ours runs on. Bounded: it may be new."""
+    """Let the keeper notice that its work is done, so that nothing of ours runs on; bounded."""
     deadline = time.monotonic() + KEEPER_WAIT_S_MAX
     with (folder / "keeper.lock").open("a") as keeper:
         while time.monotonic() < deadline:

@@ -12,6 +12,8 @@ import typer
 from bursar.entrypoints import logs
 from bursar.settings import Settings, SettingsInvalid
 
+EXIT_FAILED = 1
+EXIT_SETTINGS = 2
 EXIT_TERMINATED = 128 + signal.SIGTERM
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
@@ -66,12 +68,13 @@ def loaded(host: str | None = None, port: int | None = None, *, quiet: bool = Fa
 
 @contextmanager
 def server_database(settings: Settings) -> Iterator[str]:
-    """A database with the newest schema, for the programs that own their machine."""
+    """A database with the newest schema, whoever's it is."""
     from bursar.db.migrate import migrate
     from bursar.entrypoints.database import database
 
     with database(settings) as dsn:
-        migrate(dsn)
+        if settings.database_url:
+            migrate(dsn)
         yield dsn
 
 
@@ -154,11 +157,12 @@ def books_check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Check every invariant of the books; exit 1 and name the offenders when one fails."""
-    from bursar.entrypoints.books import check_books
+    from bursar.entrypoints.books import run_check
     from bursar.entrypoints.database import database
 
-    with database(loaded(quiet=True), "worker") as dsn:
-        raise typer.Exit(check_books(dsn, as_json=as_json))
+    settings = loaded(quiet=True)
+    with database(settings, "worker") as dsn:
+        raise typer.Exit(run_check(settings, dsn, as_json=as_json))
 
 
 def end_in_order(_signal: int, _frame: object) -> NoReturn:
@@ -168,23 +172,37 @@ def end_in_order(_signal: int, _frame: object) -> NoReturn:
 
 def main() -> None:
     """Run the command line. An expected failure is one line on standard error; 2: the settings are wrong."""
-    from bursar.db.embedded_program import EmbeddedPostgresFailed
-    from bursar.entrypoints.listening import PortTaken
-
     signal.signal(signal.SIGTERM, end_in_order)
     try:
         app()
-    except SettingsInvalid as error:
-        sys.exit(complain(error, 2))
-    except (EmbeddedPostgresFailed, PortTaken) as error:
-        sys.exit(complain(error, 1))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        said = in_words(error)
+        if said is None:
+            raise
+        typer.echo(f"bursar: {said}", err=True)
+        sys.exit(EXIT_SETTINGS if isinstance(error, SettingsInvalid) else EXIT_FAILED)
 
 
-def complain(error: Exception, code: int) -> int:
-    typer.echo(f"bursar: {error}", err=True)
-    return code
+def in_words(error: Exception) -> str | None:
+    """What to tell a person, for failures that a person can mend; None for our own errors."""
+    import psycopg
+    from sqlalchemy.exc import DBAPIError
+
+    from bursar.db.embedded_program import EmbeddedPostgresFailed
+    from bursar.entrypoints.listening import PortTaken
+
+    if isinstance(error, SettingsInvalid | EmbeddedPostgresFailed | PortTaken):
+        return str(error)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    match cause:
+        case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedObject():
+            return "this database has not been prepared; run: bursar db migrate"
+        case psycopg.OperationalError():
+            return f"PostgreSQL cannot be used: {str(cause).strip()}"
+        case _:
+            return None
 
 
 if __name__ == "__main__":

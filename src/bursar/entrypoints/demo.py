@@ -37,7 +37,8 @@ def run_demo(settings: Settings) -> None:
     with listen(settings.host, settings.port, suggestion="make demo PORT={}") as listening:
         typer.echo("Starting PostgreSQL, Bursar and the simulated providers …")
         with database(settings) as dsn:
-            migrate(dsn)
+            if settings.database_url:
+                migrate(dsn)
             run_loop(demo(settings, dsn, listening))
         typer.echo("Stopped. The data stays; run make demo to go on.")
 

@@ -16,6 +16,7 @@ from bursar.db.outbox import PER_ROUND_MAX, Handler, deliver
 from bursar.db.partitions import make_ahead
 from bursar.db.posting import post_pending
 from bursar.db.sweeping import Sweeper
+from bursar.entrypoints.books import check_round
 from bursar.entrypoints.children import until_told
 from bursar.entrypoints.rounds import Round, go_round
 from bursar.entrypoints.serve import run_loop
@@ -49,7 +50,8 @@ async def work(settings: Settings, dsn: str, *, with_parent: bool) -> None:
 
 def rounds(settings: Settings, database: Database) -> Sequence[Round]:
     edge = Edge(SystemClock())
-    sweeper = Sweeper(database, SystemClock(), life=timedelta(milliseconds=settings.process_dead_ms))
+    life = timedelta(milliseconds=settings.process_dead_ms)
+    sweeper = Sweeper(database, SystemClock(), life=life)
 
     async def post() -> bool:
         posted = await post_pending(database, edge.now())
@@ -75,4 +77,5 @@ def rounds(settings: Settings, database: Database) -> Sequence[Round]:
         Round(name="sweeping", every_ms=settings.sweep_every_ms, run=sweep),
         Round(name="outbox", every_ms=settings.outbox_every_ms, run=outbox),
         Round(name="partitions", every_ms=settings.partitions_every_ms, run=partitions),
+        Round(name="books", every_ms=settings.check_every_ms, run=lambda: check_round(database, life)),
     ]
