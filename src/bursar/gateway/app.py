@@ -68,6 +68,7 @@ class GatewayApp:
         await gw.flusher.close()
         if self._flushing is not None:
             await self._flushing
+        gw.flusher.let_go()
         with contextlib.suppress(gw.books.unavailable):  # the sweeper closes what we cannot
             await gw.treasury.close()
             await gw.books.close_process(gw.process.process_id)

@@ -57,8 +57,10 @@ class Flusher:
         self._marks: dict[tuple[UUID, int], UsageRow] = {}
         self._wake = asyncio.Event()
         self._away = False
-        self._retry_at = 0.0
+        self._is_back = False
         self._closing = False
+        self._returning: asyncio.Task[None] | None = None
+        self._replaying: set[asyncio.Task[None]] = set()
 
     @property
     def is_away(self) -> bool:
@@ -85,10 +87,10 @@ class Flusher:
         self._wake.set()
 
     async def run(self) -> None:
-        while self._queue or not self._closing:
+        while self._queue or self._marks or not self._closing:
             await self._wait_for_work()
-            if self._away and asyncio.get_running_loop().time() >= self._retry_at:
-                await self._try_replay()
+            if self._is_back:
+                await self._leave_spool_mode()
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_ROWS_MAX))]
             marks = [orjson.dumps(row) for row in self._marks.values()]
             self._marks.clear()
@@ -96,9 +98,17 @@ class Flusher:
                 await self._commit(batch, marks)
 
     async def close(self) -> None:
-        """Let the queue run dry; `run` returns afterwards."""
+        """Stop looking for PostgreSQL and let the queue run dry; `run` returns afterwards."""
         self._closing = True
         self._wake.set()
+        waiting = [task for task in (self._returning, *self._replaying) if task is not None]
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    def let_go(self) -> None:
+        """After `run` returned: what is still spooled is for the next process to replay."""
+        self._spool.close()
 
     async def replay_left_behind(self) -> None:
         """Book what earlier processes spooled in this folder. Call once at start, before admitting."""
@@ -106,22 +116,16 @@ class Flusher:
             await self._replay(path, orphaned=True)
 
     async def _wait_for_work(self) -> None:
-        if self._queue or self._marks:
-            self._wake.clear()
-            return
-        self._wake.clear()
-        timeout = RETRY_MS / 1000 if self._away else None
-        try:
-            await asyncio.wait_for(self._wake.wait(), timeout)
-        except TimeoutError:
-            return
+        if not self._queue and not self._marks and not self._is_back and not self._closing:
+            await self._wake.wait()
         self._wake.clear()
 
     async def _commit(self, batch: list[_Waiting], marks: list[bytes]) -> None:
         rows = [row for waiting in batch for row in waiting.rows]
+        process_id = self._process.process_id
         if not self._away:
             try:
-                reply = await self._books.flush(self._process.process_id, rows, marks)
+                reply = await self._books.flush(process_id, rows, marks)
             except self._books.unavailable as error:
                 log.warning("flush.books_away", error=str(error), rows=len(rows))
                 self._go_away()
@@ -129,6 +133,8 @@ class Flusher:
                 log.exception("flush.failed", rows=len(rows))
                 self._go_away()
             else:
+                if reply.late:
+                    self._process.die(process_id)
                 self._release(batch, reply)
                 return
         await self._commit_to_spool(batch, rows, marks)
@@ -147,8 +153,6 @@ class Flusher:
                 waiting.durable.set_result(None)
 
     def _release(self, batch: list[_Waiting], reply: FlushReply) -> None:
-        if reply.late:
-            self._process.die()
         if reply.quarantined:
             log.critical("flush.quarantined", requests=[str(request_id) for request_id in reply.quarantined])
         balances = dict(reply.balances)
@@ -160,22 +164,39 @@ class Flusher:
                 waiting.durable.set_result(balance)
 
     def _go_away(self) -> None:
+        """From here on rows go to the spool, while a task of its own asks whether PostgreSQL is back."""
         self._away = True
-        self._retry_at = asyncio.get_running_loop().time() + RETRY_MS / 1000
+        if self._returning is None:
+            self._returning = asyncio.get_running_loop().create_task(self._await_return())
 
-    async def _try_replay(self) -> None:
-        """PostgreSQL may be back: book the spool, then leave spool mode; stay in it on any doubt."""
-        try:
-            await self._books.flush(self._process.process_id, [], [])
-        except self._books.unavailable:
-            self._go_away()
+    async def _await_return(self) -> None:
+        while True:
+            await asyncio.sleep(RETRY_MS / 1000)
+            try:
+                await self._books.flush(self._process.process_id, [], [])
+            except self._books.unavailable:
+                continue
+            except Exception:
+                log.exception("flush.probe_failed")
+                continue
+            self._is_back = True
+            self._wake.set()
             return
+
+    async def _leave_spool_mode(self) -> None:
+        """New rows go to PostgreSQL again; what was spooled follows beside them, in any order."""
+        self._is_back = self._away = False
+        self._returning = None
         path = await asyncio.to_thread(self._spool.rotate)
-        if path is None or await self._replay(path, orphaned=False):
-            self._away = False
-            log.info("flush.books_back")
-        else:
-            self._go_away()
+        log.info("flush.books_back", spooled=path is not None)
+        if path is not None:
+            task = asyncio.get_running_loop().create_task(self._replay_until_done(path))
+            self._replaying.add(task)
+            task.add_done_callback(self._replaying.discard)
+
+    async def _replay_until_done(self, path: Path) -> None:
+        while not await self._replay(path, orphaned=False):  # noqa: ASYNC110 - nothing tells when it is back
+            await asyncio.sleep(RETRY_MS / 1000)
 
     async def _replay(self, path: Path, *, orphaned: bool) -> bool:
         """Book one spool file and remove it. False when PostgreSQL went away again (the file stays)."""

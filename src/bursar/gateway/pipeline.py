@@ -18,7 +18,7 @@ from bursar.gateway.forward import LeftWhileOpening, Refused, forward, read_whol
 from bursar.gateway.inbound import HungUp, Inbound
 from bursar.gateway.measure import ending
 from bursar.gateway.runtime import Gateway
-from bursar.gateway.settle import Settled, settle
+from bursar.gateway.settle import Settled, release, settle
 from bursar.gateway.streaming import OUT_OF_FUNDS, pass_on
 from bursar.gateway.ticket import Attempt, Ticket
 
@@ -50,6 +50,9 @@ async def complete_chat(gw: Gateway, inbound: Inbound) -> None:
             raise refused.error from refused
         except LeftWhileOpening as left:
             leave(gw, ticket, left.attempt)
+        except BadRequest:  # the provider cannot do what is asked: found out before anything was sent
+            await release(gw, ticket)
+            raise
         finally:
             if ticket.hold.is_open and not ticket.is_left:
                 log.error("hold.left_open", request_id=str(request_id))

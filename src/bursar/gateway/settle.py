@@ -72,6 +72,13 @@ async def settle(  # noqa: PLR0913 - what happened, and how it is told
     return Settled(verdict=verdict, balance=balance)
 
 
+async def release(gw: Gateway, ticket: Ticket) -> None:
+    """End a request that is refused after all: nothing is sold; attempts that failed before are booked."""
+    ticket.hold.settle(0)
+    if ticket.failed:
+        await gw.flusher.submit(ticket.failed)
+
+
 def note_failed(gw: Gateway, ticket: Ticket, attempt: Attempt, *, status: int, error_code: str) -> None:
     """Keep the row of an attempt that is retried elsewhere: the customer pays nothing for it."""
     now_ms = gw.clock.monotonic_ms()
