@@ -29,6 +29,9 @@ LEASE_WAIT_S: Final = 5
 BEAT_WAIT_S: Final = 5
 READ_WAIT_S: Final = 60
 
+NUL: Final = rb"\u0000"
+REPLACEMENT: Final = rb"\ufffd"
+
 FLUSH: Final = (
     "SELECT bursar_flush(%s::uuid, %s::text::json, %s::text::text[], %s::text::json, %s::text::text[], %s)"
 )
@@ -157,7 +160,9 @@ class PgBooks:
 
 
 def json_array(items: Sequence[bytes]) -> str:
-    return b"".join((b"[", b",".join(items), b"]")).decode()
+    """One JSON array. PostgreSQL keeps no NUL in text; as U+FFFD it hides nobody's usage."""
+    joined = b"".join((b"[", b",".join(items), b"]"))
+    return (joined.replace(NUL, REPLACEMENT) if NUL in joined else joined).decode()
 
 
 def text_array(items: Sequence[str]) -> str:

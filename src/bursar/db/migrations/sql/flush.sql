@@ -4,7 +4,7 @@ CREATE TYPE bursar_booked AS (wallet_id uuid, lease_id uuid, sale bigint, rows b
 
 -- Insert rows given as a JSON array of UsageRow (bursar.core.booking) with their hashes; answers sums of what
 -- was inserted, and drops the marks these rows end. Rows whose key exists or whose wallet does not are left out. Linear in rows: one parse, one
--- insert into two indexes, two lookups each. Sorted by key, so that two replays of a batch queue up.
+-- insert into two indexes, two lookups each. Sorted by request, so that replays of the same rows queue up.
 CREATE FUNCTION bursar_insert_usage(p_rows json, p_hashes text[], p_late boolean) RETURNS bursar_booked[]
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH inserted AS (
@@ -38,7 +38,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
         JOIN wallet ON wallet.id = r.wallet_id AND wallet.organisation_id = r.organisation_id
             AND wallet.asset = r.asset
         LEFT JOIN hold ON hold.id = r.lease_id AND hold.wallet_id = r.wallet_id
-        ORDER BY r.organisation_id, r.started_at_ms, r.request_id, r.attempt, r.revision
+        ORDER BY r.request_id, r.attempt, r.revision
         ON CONFLICT (organisation_id, started_at, request_id, attempt, revision) DO NOTHING
         RETURNING wallet_id, lease_id, sale, streamed, request_id, attempt
     ), unmarked AS (
@@ -112,7 +112,8 @@ BEGIN
     quarantined := '{}';
     FOR item IN SELECT one.value AS row, p_hashes[one.ordinality] AS hash
         FROM json_array_elements(p_rows) WITH ORDINALITY AS one
-        ORDER BY one.value ->> 'organisation_id', one.value ->> 'started_at_ms', one.value ->> 'request_id' LOOP
+        -- Not by ->>: that would stumble over the very row that is wrong.
+        ORDER BY substring(one.value::text FROM '"request_id":"([0-9a-f-]{36})"'), one.ordinality LOOP
         BEGIN
             inserted := bursar_insert_usage(json_build_array(item.row), ARRAY[item.hash], p_late);
             IF cardinality(inserted) = 0 THEN
@@ -129,7 +130,7 @@ END $$;
 
 -- Keep the newest mark of each running attempt; an attempt that is booked already needs none (a late mark must
 -- not come back to life). Linear in marks.
-CREATE FUNCTION bursar_keep_marks(p_process uuid, p_marks json, p_hashes text[], p_now timestamptz) RETURNS void
+CREATE FUNCTION bursar_upsert_marks(p_process uuid, p_marks json, p_hashes text[], p_now timestamptz) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     INSERT INTO usage_mark (request_id, attempt, process_id, content_hash, row, marked_at)
     SELECT (mark ->> 'request_id')::uuid, (mark ->> 'attempt')::smallint, p_process, hash, mark::text, p_now
@@ -142,6 +143,28 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     ON CONFLICT (request_id, attempt) DO UPDATE SET process_id = excluded.process_id,
         content_hash = excluded.content_hash, row = excluded.row, marked_at = excluded.marked_at
 $$;
+
+-- All marks, or, when one of them is broken, all others: a mark is progress, its row is still to come.
+CREATE FUNCTION bursar_keep_marks(p_process uuid, p_marks json, p_hashes text[], p_now timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    item record;
+BEGIN
+    BEGIN
+        PERFORM bursar_upsert_marks(p_process, p_marks, p_hashes, p_now);
+        RETURN;
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR cardinality_violation THEN
+        NULL;  -- one by one below
+    END;
+    FOR item IN SELECT one.value AS row, p_hashes[one.ordinality] AS hash
+        FROM json_array_elements(p_marks) WITH ORDINALITY AS one LOOP
+        BEGIN
+            PERFORM bursar_upsert_marks(p_process, json_build_array(item.row), ARRAY[item.hash], p_now);
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+            RAISE WARNING 'a progress mark of process % cannot be kept: %', p_process, sqlerrm;
+        END;
+    END LOOP;
+END $$;
 
 -- Add sales to the leases they were made under. Leases are locked last, by id.
 CREATE FUNCTION bursar_spend(p_booked bursar_booked[]) RETURNS void LANGUAGE plpgsql

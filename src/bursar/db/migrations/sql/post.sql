@@ -203,6 +203,9 @@ BEGIN
             UNION ALL SELECT wallet_id, -amount FROM unnest(scoped)) AS rest
         GROUP BY wallet_id HAVING sum(amount) > 0), false, p_now);                                -- (d)
     PERFORM bursar_write_entries('usage', run::text, bursar_entry_lines(sold, burned));
+    -- Check the sums now instead of at commit: from here on leases are locked, and flushes wait for them.
+    SET CONSTRAINTS zero_sum IMMEDIATE;
+    SET CONSTRAINTS zero_sum DEFERRED;
     PERFORM bursar_change_wallets(                                                                -- (e)
         ARRAY(SELECT ROW(wallet_id, -amount)::bursar_amount FROM unnest(burned)),
         ARRAY(SELECT ROW(wallet_id, amount)::bursar_amount FROM (
