@@ -7,8 +7,11 @@ idempotent, so a commit whose reply was lost is harmless.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 from uuid import UUID
 
 import orjson
@@ -21,6 +24,9 @@ from bursar.gateway.ports import Books
 from bursar.gateway.spool import Spool
 
 log = structlog.get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BATCH_ROWS_MAX: Final = 1_000
 REPLAY_ROWS: Final = 500
@@ -53,6 +59,8 @@ class Flusher:
         self._process = process
         self._folder = spool_folder
         self._spool = Spool(spool_folder, process.process_id)
+        # A thread of its own: when the network is gone, look-ups of names fill the shared ones.
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
         self._queue: deque[_Waiting] = deque()
         self._marks: dict[tuple[UUID, int], UsageRow] = {}
         self._wake = asyncio.Event()
@@ -108,12 +116,17 @@ class Flusher:
 
     def let_go(self) -> None:
         """After `run` returned: what is still spooled is for the next process to replay."""
+        self._disk.shutdown()
         self._spool.close()
 
     async def replay_left_behind(self) -> None:
-        """Book what earlier processes spooled in this folder. Call once at start, before admitting."""
-        for path in await asyncio.to_thread(spool_file.left_behind, self._folder):
-            await self._replay(path, orphaned=True)
+        """Book what earlier processes spooled in this folder. Call once at start, before admitting.
+
+        What PostgreSQL does not take now is tried again beside the requests.
+        """
+        for path in await self._on_disk(spool_file.left_behind, self._folder):
+            if not await self._replay(path, orphaned=True):
+                self._keep_replaying(path, orphaned=True)
 
     async def _wait_for_work(self) -> None:
         if not self._queue and not self._marks and not self._is_back and not self._closing:
@@ -122,10 +135,9 @@ class Flusher:
 
     async def _commit(self, batch: list[_Waiting], marks: list[bytes]) -> None:
         rows = [row for waiting in batch for row in waiting.rows]
-        process_id = self._process.process_id
         if not self._away:
             try:
-                reply = await self._books.flush(process_id, rows, marks)
+                reply = await self._flush(rows, marks)
             except self._books.unavailable as error:
                 log.warning("flush.books_away", error=str(error), rows=len(rows))
                 self._go_away()
@@ -133,15 +145,13 @@ class Flusher:
                 log.exception("flush.failed", rows=len(rows))
                 self._go_away()
             else:
-                if reply.late:
-                    self._process.die(process_id)
                 self._release(batch, reply)
                 return
         await self._commit_to_spool(batch, rows, marks)
 
     async def _commit_to_spool(self, batch: list[_Waiting], rows: list[bytes], marks: list[bytes]) -> None:
         try:
-            await asyncio.to_thread(self._spool.append, rows, marks)
+            await self._on_disk(self._spool.append, rows, marks)
         except OSError as error:
             log.critical("spool.write_failed", error=str(error), rows=len(rows))
             for waiting in batch:
@@ -153,8 +163,6 @@ class Flusher:
                 waiting.durable.set_result(None)
 
     def _release(self, batch: list[_Waiting], reply: FlushReply) -> None:
-        if reply.quarantined:
-            log.critical("flush.quarantined", requests=[str(request_id) for request_id in reply.quarantined])
         balances = dict(reply.balances)
         for waiting in reversed(batch):
             balance = balances.get(waiting.wallet_id)
@@ -166,14 +174,14 @@ class Flusher:
     def _go_away(self) -> None:
         """From here on rows go to the spool, while a task of its own asks whether PostgreSQL is back."""
         self._away = True
-        if self._returning is None:
+        if self._returning is None and not self._closing:
             self._returning = asyncio.get_running_loop().create_task(self._await_return())
 
     async def _await_return(self) -> None:
         while True:
             await asyncio.sleep(RETRY_MS / 1000)
             try:
-                await self._books.flush(self._process.process_id, [], [])
+                await self._flush([], [])
             except self._books.unavailable:
                 continue
             except Exception:
@@ -187,39 +195,86 @@ class Flusher:
         """New rows go to PostgreSQL again; what was spooled follows beside them, in any order."""
         self._is_back = self._away = False
         self._returning = None
-        path = await asyncio.to_thread(self._spool.rotate)
+        try:
+            path = await self._on_disk(self._spool.rotate)
+        except OSError as error:  # the file stays for the next process
+            log.critical("spool.rotate_failed", error=str(error))
+            return
         log.info("flush.books_back", spooled=path is not None)
         if path is not None:
-            task = asyncio.get_running_loop().create_task(self._replay_until_done(path))
-            self._replaying.add(task)
-            task.add_done_callback(self._replaying.discard)
+            self._keep_replaying(path, orphaned=False)
 
-    async def _replay_until_done(self, path: Path) -> None:
-        while not await self._replay(path, orphaned=False):  # noqa: ASYNC110 - nothing tells when it is back
+    def _keep_replaying(self, path: Path, *, orphaned: bool) -> None:
+        task = asyncio.get_running_loop().create_task(self._replay_until_done(path, orphaned=orphaned))
+        self._replaying.add(task)
+        task.add_done_callback(self._replaying.discard)
+
+    async def _replay_until_done(self, path: Path, *, orphaned: bool) -> None:
+        while not await self._replay(path, orphaned=orphaned):  # noqa: ASYNC110 - nothing tells when it is back
             await asyncio.sleep(RETRY_MS / 1000)
 
     async def _replay(self, path: Path, *, orphaned: bool) -> bool:
         """Book one spool file and remove it. False when PostgreSQL went away again (the file stays)."""
-        entries = await asyncio.to_thread(lambda: list(spool_file.read(path)))
+        try:
+            if not orphaned:
+                await self._book_file(path, orphaned=False)
+                return True
+            with spool_file.claimed(path) as is_ours:
+                if is_ours:
+                    await self._book_file(path, orphaned=True)
+        except self._books.unavailable as error:
+            log.warning("spool.replay_interrupted", path=path.name, error=str(error))
+            return False
+        except Exception:  # the disk, or a file nobody can read: it stays for the next start
+            log.critical("spool.replay_failed", path=path.name, exc_info=True)
+        return True
+
+    async def _book_file(self, path: Path, *, orphaned: bool) -> None:
+        entries = await self._on_disk(lambda: list(spool_file.read(path)))
         rows = [row for kind, row in entries if kind == spool_file.ROW]
         marks = _open_marks(rows, [row for kind, row in entries if kind == spool_file.MARK])
         if orphaned:  # their process is gone: settle from the mark, as the sweeper would
             rows += [orjson.dumps({**mark, "from_mark": True}) for mark in marks]
             marks = []
-        try:
-            for start in range(0, len(rows), REPLAY_ROWS):
-                await self._books.flush(self._process.process_id, rows[start : start + REPLAY_ROWS], [])
-            await self._books.flush(self._process.process_id, [], [orjson.dumps(mark) for mark in marks])
-        except self._books.unavailable as error:
-            log.warning("spool.replay_interrupted", path=path.name, error=str(error))
-            return False
-        except Exception:
-            log.exception("spool.replay_failed", path=path.name, rows=len(rows))
-            await asyncio.to_thread(path.rename, path.with_suffix(spool_file.STUCK_SUFFIX))
-            return True
-        await asyncio.to_thread(path.unlink)
-        log.info("spool.replayed", path=path.name, rows=len(rows))
-        return True
+        refused = await self._book(rows)
+        if marks:
+            await self._flush([], [orjson.dumps(mark) for mark in marks])
+        if refused:
+            stuck = await self._on_disk(spool_file.keep_stuck, path, refused)
+            log.critical("spool.rows_refused", path=stuck.name, rows=len(refused))
+        await self._on_disk(path.unlink)
+        log.info("spool.replayed", path=path.name, rows=len(rows) - len(refused))
+
+    async def _book(self, rows: list[bytes]) -> list[bytes]:
+        """Flush rows in parts; rows that alone make PostgreSQL fail, though it is there, come back."""
+        refused: list[bytes] = []
+        parts = deque(rows[start : start + REPLAY_ROWS] for start in range(0, len(rows), REPLAY_ROWS))
+        while parts:
+            part = parts.popleft()
+            try:
+                await self._flush(part, [])
+            except self._books.unavailable:
+                raise
+            except Exception:
+                log.exception("spool.part_refused", rows=len(part))
+                half = len(part) // 2
+                if half:
+                    parts.extendleft((part[half:], part[:half]))
+                else:
+                    refused += part
+        return refused
+
+    async def _flush(self, rows: list[bytes], marks: list[bytes]) -> FlushReply:
+        process_id = self._process.process_id
+        reply = await self._books.flush(process_id, rows, marks)
+        if reply.late:
+            self._process.die(process_id)
+        if reply.quarantined:
+            log.critical("flush.quarantined", requests=[str(request_id) for request_id in reply.quarantined])
+        return reply
+
+    async def _on_disk(self, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, partial(work, *args, **options))
 
 
 def _open_marks(rows: list[bytes], marks: list[bytes]) -> list[dict[str, object]]:

@@ -6,6 +6,7 @@ database's clock. So no promise made here can outlive its cover there (MONEY §3
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +29,11 @@ class LifeLimits:
 
     beat_ms: int = BEAT_INTERVAL_MS
     admit_ms: int = ADMIT_LIFE_MS
+
+    @property
+    def retry_ms(self) -> int:
+        """After a beat that was not acknowledged."""
+        return min(RETRY_BEAT_MS, self.beat_ms)
 
 
 class Process:
@@ -60,22 +66,31 @@ class Process:
         await self._books.open_process(self.process_id, "gateway", self._host)
         self._admit_until_ms = sent_ms + self._limits.admit_ms
 
-    def die(self) -> None:
-        """The books closed this process, silent too long: admit nothing until reborn under a new id."""
+    def die(self, process_id: UUID) -> None:
+        """The books closed `process_id`, silent too long: admit nothing until reborn under a new id.
+
+        An answer that was on its way during a rebirth speaks of an earlier life and changes nothing.
+        """
+        if process_id != self.process_id:
+            return
         if not self._dead.is_set():
-            log.error("process.closed_by_sweeper", process_id=str(self.process_id))
+            log.error("process.closed_by_sweeper", process_id=str(process_id))
         self._admit_until_ms = -1
         self._dead.set()
 
     async def beat_forever(self) -> None:
         wait_ms = self._limits.beat_ms
         while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_ms / 1000):
+                    await self._dead.wait()
             try:
-                await asyncio.wait_for(self._dead.wait(), wait_ms / 1000)
-            except TimeoutError:
-                wait_ms = await self._beat()
-            else:
-                wait_ms = await self._rebirth()
+                wait_ms = await (self._rebirth() if self._dead.is_set() else self._beat())
+            except Exception:  # whatever it is, a process that stops beating stops serving
+                log.exception("process.beat_failed")
+                wait_ms = self._limits.retry_ms
+                if self._dead.is_set():
+                    await asyncio.sleep(wait_ms / 1000)
 
     async def _beat(self) -> int:
         sent_ms = self._clock.life_ms()
@@ -83,11 +98,11 @@ class Process:
             alive = await self._books.beat(self.process_id)
         except self._books.unavailable as error:
             log.warning("process.beat_lost", error=str(error))
-            return min(RETRY_BEAT_MS, self._limits.beat_ms)
+            return self._limits.retry_ms
         if not alive:
-            self.die()
-            return 0
-        self._admit_until_ms = sent_ms + self._limits.admit_ms
+            self.die(self.process_id)
+        elif not self._dead.is_set():  # else a flush learnt of our death while the beat was on its way
+            self._admit_until_ms = sent_ms + self._limits.admit_ms
         return self._limits.beat_ms
 
     async def _rebirth(self) -> int:
@@ -98,8 +113,8 @@ class Process:
             await self.open()
         except self._books.unavailable as error:
             log.warning("process.rebirth_waits", error=str(error))
-            await asyncio.sleep(RETRY_BEAT_MS / 1000)
-            return 0
+            await asyncio.sleep(self._limits.retry_ms / 1000)
+            return self._limits.beat_ms
         self._dead.clear()
         log.info("process.reborn", process_id=str(self.process_id))
         return self._limits.beat_ms

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -46,6 +47,7 @@ class Spool:
         self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._descriptor: int | None = None
+        self._is_torn = False
 
     def close(self) -> None:
         """Let go of the lock; a spool that still holds rows stays for the next process to replay."""
@@ -61,17 +63,22 @@ class Spool:
         Raises:
             OSError: the disk is full or gone; the caller must not release the answers.
         """
-        lines = [
-            digest(b) + b" " + kind + b" " + b for kind, group in ((ROW, rows), (MARK, marks)) for b in group
-        ]
+        lines = lines_of(rows, ROW) + lines_of(marks, MARK)
         if not lines:
             return
         if self._descriptor is None:
-            self._open()
-        payload = memoryview(b"\n".join(lines) + b"\n")
-        while payload:
-            payload = payload[os.write(self._descriptor, payload) :]  # type: ignore[arg-type]  # opened above
-        os.fsync(self._descriptor)  # type: ignore[arg-type]  # opened above
+            self._descriptor = self._open()
+        size = os.fstat(self._descriptor).st_size
+        try:
+            # What a failed write may have left is no part of the next line.
+            write_all(self._descriptor, b"\n" + lines if self._is_torn else lines)
+            os.fsync(self._descriptor)
+            self._is_torn = False
+        except OSError:
+            self._is_torn = True
+            with suppress(OSError):  # rows whose answers are not released are not to be booked either
+                os.ftruncate(self._descriptor, size)
+            raise
 
     def rotate(self) -> Path | None:
         """Close the file and hand it over for replay under another name; None when nothing was spooled."""
@@ -85,9 +92,14 @@ class Spool:
         self._sync_folder()
         return taken
 
-    def _open(self) -> None:
-        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._sync_folder()
+    def _open(self) -> int:
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            self._sync_folder()
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _sync_folder(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY)
@@ -109,24 +121,74 @@ def read(path: Path) -> Iterator[tuple[bytes, bytes]]:
             yield kind, row
 
 
+def lines_of(rows: Sequence[bytes], kind: bytes) -> bytes:
+    return b"".join([b"%b %b %b\n" % (digest(row), kind, row) for row in rows])
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def left_behind(folder: Path) -> list[Path]:
     """Spool files in this folder whose process is gone, oldest first."""
-    if not folder.exists():
-        return []
-    found = [*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{TAKEN_SUFFIX}")]
-    orphans = [path for path in found if _is_orphan(folder / f"{path.name.partition('.')[0]}{LOCK_SUFFIX}")]
-    return sorted(orphans, key=lambda path: path.stat().st_mtime)
+    written_ns = {}
+    for path in [*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{TAKEN_SUFFIX}")]:
+        with suppress(FileNotFoundError):  # another process replayed it just now
+            written_ns[path] = path.stat().st_mtime_ns
+    return sorted(filter(_is_orphan, written_ns), key=written_ns.__getitem__)
 
 
-def _is_orphan(lock_path: Path) -> bool:
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Keep other processes from replaying a spool file that was left behind.
+
+    False when one of them is at it, or has done it. Leaving the block without an exception says that the file
+    was dealt with.
+    """
+    lock_path = _lock_of(path)
+    lock = os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        lock = os.open(lock_path, os.O_RDWR)
+        if not _try_lock(lock):
+            yield False
+            return
+        yield path.exists()
+        lock_path.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def keep_stuck(path: Path, rows: Sequence[bytes]) -> Path:
+    """Write rows that the books refuse beside the spool file they came from, for a person to look at."""
+    stuck = path.with_name(path.name + STUCK_SUFFIX)
+    descriptor = os.open(stuck, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        write_all(descriptor, lines_of(rows, ROW))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return stuck
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name.partition('.')[0]}{LOCK_SUFFIX}")
+
+
+def _is_orphan(path: Path) -> bool:
+    try:
+        lock = os.open(_lock_of(path), os.O_RDWR)
     except FileNotFoundError:
         return True
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return _try_lock(lock)
     finally:
         os.close(lock)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     return True

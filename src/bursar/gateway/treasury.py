@@ -29,6 +29,7 @@ RECALL_WAITS_MS: Final = (15, 30, 55)  # ≤ 100 ms in all: MONEY §3, "recall o
 DRY_MS: Final = 100  # how long a refusal answers for equal or larger asks without asking again
 SLICE_REQUESTS: Final = 16  # a slice covers at least this many requests like the one at hand
 TEND_INTERVAL_MS: Final = 1_000
+LEASES_TRIED_MAX: Final = 2  # a lease is closed once in a process's life; twice within one request is a fault
 
 
 class Unfunded(Exception):
@@ -44,11 +45,7 @@ class Unfunded(Exception):
 
 
 class LeaseReplaced(Exception):
-    """The sweeper closed this lease; `account` is the fresh one to ask instead."""
-
-    def __init__(self, account: "Account") -> None:
-        super().__init__("lease closed")
-        self.account = account
+    """The books closed this account's lease; the treasury has a fresh account to ask instead."""
 
 
 class Account:
@@ -59,6 +56,7 @@ class Account:
         spendable: what the wallet had left beside this lease, as PostgreSQL last said.
         op: number of the last operation asked on this lease; one is in flight at a time (`lock`).
         burn_per_s: recent sales per second.
+        is_closed: its lease ended; nothing more may be promised on it, what is promised is still settled.
         used_at_ms: when a hold was last cut.
     """
 
@@ -66,6 +64,7 @@ class Account:
         "burn_per_s",
         "dry_amount",
         "dry_until_ms",
+        "is_closed",
         "lease",
         "lease_id",
         "lock",
@@ -92,6 +91,12 @@ class Account:
         self.used_at_ms = 0
         self.dry_until_ms = 0
         self.dry_amount = 0
+        self.is_closed = False
+
+    def close(self) -> None:
+        """Forget the lease: nothing of it is free any more."""
+        self.is_closed = True
+        self.lease.grant(self.lease.spent + self.lease.outstanding)
 
     def is_dry(self, amount: int, now_ms: int) -> bool:
         return now_ms < self.dry_until_ms and amount >= self.dry_amount
@@ -168,21 +173,23 @@ class Treasury:
         hold = self.try_hold(account, amount)
         if hold is not None:
             return hold
-        try:
-            return await self._fund(account, amount)
-        except LeaseReplaced as replaced:
-            return await self._fund(replaced.account, amount)
+        for _ in range(LEASES_TRIED_MAX):
+            try:
+                return await self._fund(account, amount)
+            except LeaseReplaced:
+                account = self.account(account.wallet_id, account.organisation_id, account.scope_class)
+        raise books_unavailable()
 
     async def extend(self, hold: Hold, extra: int) -> bool:
         """Grow an open hold by `extra`; False when the money or the database is not there."""
         account = hold.account
-        if self._accounts.get((account.wallet_id, account.scope_class)) is not account:
-            return False  # its lease was closed meanwhile; nothing more can be promised on it
+        if account.is_closed:
+            return False
         try:
             more = await self.hold(account, extra)
-        except (Unfunded, LeaseReplaced, GatewayError):
+        except (Unfunded, GatewayError):
             return False
-        if more.account is not account:
+        if more.account is not account or not hold.is_open:  # replaced or settled meanwhile
             more.settle(0)
             return False
         more.is_open = False  # its part belongs to `hold` now
@@ -232,6 +239,8 @@ class Treasury:
 
     def drop_all(self) -> None:
         """This process is dead in the books: its leases are being closed for it; forget them."""
+        for account in self._accounts.values():
+            account.close()
         self._accounts.clear()
 
     def _excess(self, account: Account, now_ms: int) -> Iterator[int]:
@@ -251,7 +260,9 @@ class Treasury:
 
     async def _fund(self, account: Account, amount: int) -> Hold:
         async with account.lock:
-            if account.is_dry(amount, self._clock.monotonic_ms()):
+            if account.is_closed:  # while this request waited for its turn
+                raise LeaseReplaced
+            if account.lease.free < amount and account.is_dry(amount, self._clock.monotonic_ms()):
                 raise Unfunded(account.funds())
             await self._take(account, amount)
             if account.lease.free < amount:
@@ -281,9 +292,10 @@ class Treasury:
             return
         need = amount - account.lease.free
         account.op += 1
+        process_id = self._process.process_id
         order = Take(
             op=account.op,
-            process_id=self._process.process_id,
+            process_id=process_id,
             wallet_id=account.wallet_id,
             organisation_id=account.organisation_id,
             scope_class=account.scope_class,
@@ -295,9 +307,14 @@ class Treasury:
             grant = await self._books.take(order)
         except self._books.unavailable as error:
             raise books_unavailable() from error
+        if grant.state == "dead":
+            self._process.die(process_id)
+            raise books_unavailable()
         self._apply(account, grant)
 
     def _apply(self, account: Account, grant: Grant) -> None:
+        if account.is_closed:  # while the question was under way
+            raise LeaseReplaced
         account.spendable = grant.spendable
         match grant.state:
             case "active":
@@ -306,12 +323,8 @@ class Treasury:
             case "refused":
                 if grant.lease_id is not None:
                     account.lease.grant(grant.granted)
-            case "closing" | "closed":
+            case _:
                 log.warning("lease.replaced", lease_id=str(grant.lease_id), state=grant.state)
-                account.lease.grant(account.lease.spent + account.lease.outstanding)
-                fresh = Account(account.wallet_id, account.organisation_id, account.scope_class)
-                self._accounts[account.wallet_id, account.scope_class] = fresh
-                raise LeaseReplaced(fresh)
-            case "dead":
-                self._process.die()
-                raise books_unavailable()
+                account.close()
+                del self._accounts[account.wallet_id, account.scope_class]
+                raise LeaseReplaced
