@@ -7,6 +7,7 @@ allows, every pin's requirements are pinned too, and what is installed is what i
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -27,12 +28,16 @@ def pins(lock: Path) -> dict[str, str]:
     return found
 
 
+def applying(wanted: list[str], extras: set[str]) -> Iterator[Requirement]:
+    """The requirements that hold on this machine with these extras."""
+    for need in map(Requirement, wanted):
+        if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            yield need
+
+
 def unmet(wanted: list[str], pinned: dict[str, str], who: str, extras: set[str]) -> Iterator[str]:
     """Requirements of `who` that the pins do not satisfy."""
-    for text in wanted:
-        need = Requirement(text)
-        if need.marker and not any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-            continue
+    for need in applying(wanted, extras):
         version = pinned.get(canonicalize_name(need.name))
         if version is None:
             yield f"{who} needs {need.name}, which is not pinned"
@@ -44,10 +49,27 @@ def extras_of(wanted: list[str]) -> dict[str, set[str]]:
     return {canonicalize_name(need.name): need.extras for need in map(Requirement, wanted)}
 
 
+def needed(wanted: list[str]) -> set[str]:
+    """Names of everything that `wanted` needs, directly or through others, as far as it is installed."""
+    found: dict[str, set[str]] = {}
+    waiting = list(applying(wanted, set()))
+    while waiting:
+        need = waiting.pop()
+        name = canonicalize_name(need.name)
+        if name in found and need.extras <= found[name]:
+            continue
+        found[name] = found.get(name, set()) | need.extras
+        with suppress(metadata.PackageNotFoundError):  # reported elsewhere
+            waiting += applying(metadata.distribution(name).requires or [], found[name])
+    return set(found)
+
+
 def problems(lock: Path, wanted: list[str]) -> Iterator[str]:
     pinned = pins(lock)
     extras = extras_of(wanted)
     yield from unmet(wanted, pinned, "pyproject.toml", set())
+    for name in sorted(set(pinned) - needed(wanted)):
+        yield f"{name} is pinned but nothing needs it"
     for name, version in pinned.items():
         try:
             installed = metadata.distribution(name)

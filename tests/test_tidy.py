@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,7 @@ REGISTRY = re.compile(
     )
 )
 NOQA = re.compile(r"#\s*(ruff:\s*)?noqa")
-NOQA_WITH_REASON = re.compile(r"#\s*(ruff:\s*)?noqa: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*\s+(--?|#)\s*\w{2,}")
+NOQA_WITH_REASON = re.compile(r"#\s*(ruff:\s*)?noqa: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*\s+(--?|#)\s*\w")
 IGNORE = re.compile(r"#\s*type:\s*ignore")
 IGNORE_WITH_REASON = re.compile(r"#\s*type: ignore\[[a-z-]+(, ?[a-z-]+)*\]\s+#\s*\w{2,}")
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".sql", ".sh", ".lua", ".ini", ".yaml", ".yml", ".txt", ".mako", ""}
@@ -173,6 +174,11 @@ class TestTidy:
             if not (SOURCE / folder).is_dir()
         ]
         assert strays == []
+
+    def test_no_two_test_files_share_a_name(self) -> None:
+        """Pytest imports them by their bare name."""
+        names = Counter(path.name for path in python_files() if path.name.startswith("test_"))
+        assert [name for name, times in names.items() if times > 1] == []
 
     def test_every_package_has_tests(self) -> None:
         packages = {
