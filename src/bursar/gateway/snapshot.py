@@ -4,10 +4,11 @@ Memory and load time grow linearly with keys (about 500 bytes each) and prices; 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -19,6 +20,8 @@ from bursar.core.pricing import PriceBook, PriceRow
 from bursar.core.usage import Meter
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -105,19 +108,34 @@ def build(
     """
     credentials = _credentials(rows["credentials"], open_secret)
     routes = _routes(rows, providers, credentials, timeouts)
-    models = {row["id"]: _model(row, routes.get(row["id"], ())) for row in rows["models"]}
+    models = {model.name: model for model in _usable("model", rows["models"], partial(_model, routes))}
     aliases = {row["alias"]: models[row["model_id"]] for row in rows["aliases"] if row["model_id"] in models}
     return Snapshot(
-        keys={bytes(row["secret_sha256"]): _key(row) for row in rows["keys"]},
+        keys=dict(_usable("key", rows["keys"], _key)),
         models={**aliases, **models},
-        prices=PriceBook(price_row(row) for row in rows["prices"]),
+        prices=PriceBook(_usable("price", rows["prices"], price_row)),
     )
 
 
-def _key(row: Mapping[str, Any]) -> KeyRecord:
+def _usable(
+    kind: str, rows: Iterable[Mapping[str, Any]], make: Callable[[Mapping[str, Any]], T]
+) -> Iterator[T]:
+    """What `make` makes of each row it can use; one odd row must not keep the others from being known."""
+    for row in rows:
+        try:
+            yield make(row)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            said = f"{type(error).__name__}: {error}"  # no traceback: its frames hold secrets
+            log.error("snapshot.row_unusable", kind=kind, id=str(row.get("id")), error=said)  # noqa: TRY400 - see above
+
+
+def _key(row: Mapping[str, Any]) -> tuple[bytes, KeyRecord]:
     allowed = row["allowed_models"]
     limits = row["limits"] or {}
-    return KeyRecord(
+    requests_per_min = limits.get("requests_per_min")
+    if not isinstance(requests_per_min, int | None):
+        raise TypeError("requests_per_min is not a whole number")
+    return bytes(row["secret_sha256"]), KeyRecord(
         api_key_id=row["id"],
         organisation_id=row["organisation_id"],
         wallet_id=row["wallet_id"],
@@ -125,7 +143,7 @@ def _key(row: Mapping[str, Any]) -> KeyRecord:
         expires_at_ms=row["expires_at_ms"],
         allowed_models=None if allowed is None else frozenset(allowed),
         allowed_patterns=tuple(name for name in allowed or () if any(mark in name for mark in "*?[")),
-        requests_per_min=limits.get("requests_per_min"),
+        requests_per_min=requests_per_min,
         policy=_policy(row["outcome_policy"] or {}),
     )
 
@@ -142,14 +160,13 @@ def _policy(stored: Mapping[str, Mapping[str, Any]]) -> OutcomePolicy:
 def _credentials(
     rows: Iterable[Mapping[str, Any]], open_secret: Callable[[bytes], str]
 ) -> dict[UUID, list[Credential]]:
+    def opened(row: Mapping[str, Any]) -> tuple[UUID, Credential]:
+        secret = open_secret(bytes(row["sealed"]))
+        return row["provider_id"], Credential(credential_id=row["id"], secret=secret)
+
     found: dict[UUID, list[Credential]] = {}
-    for row in rows:
-        try:
-            secret = open_secret(bytes(row["sealed"]))
-        except ValueError:
-            log.exception("credential.unreadable", credential_id=str(row["id"]))
-            continue
-        found.setdefault(row["provider_id"], []).append(Credential(credential_id=row["id"], secret=secret))
+    for provider_id, credential in _usable("credential", rows, opened):
+        found.setdefault(provider_id, []).append(credential)
     return found
 
 
@@ -161,42 +178,54 @@ def _routes(
 ) -> dict[str, tuple[Route, ...]]:
     offered = {row["id"]: row for row in rows["providers"]}
     limits = {row["id"]: row["output_tokens_max"] or OUTPUT_TOKENS_UNKNOWN for row in rows["models"]}
-    found: dict[str, list[Route]] = {}
-    for row in rows["routes"]:
+
+    def made(row: Mapping[str, Any]) -> Route | None:
         provider = offered.get(row["provider_id"])
         if provider is None or row["model_id"] not in limits:
-            continue
+            return None
         adapter = providers.get(provider["kind"])
         if adapter is None:
             log.warning("provider.kind_not_served", provider_id=str(provider["id"]), kind=provider["kind"])
-            continue
-        deployment = Deployment(
-            model=row["model_id"],
-            provider_model=row["provider_model"],
-            base_url=provider["base_url"].rstrip("/"),
-            output_tokens_max=limits[row["model_id"]],
+            return None
+        return Route(
+            provider_id=provider["id"],
+            provider=adapter,
+            deployment=_deployment(row, provider, limits[row["model_id"]]),
+            credentials=tuple(credentials.get(provider["id"], ())),
+            timeouts=_timeouts(timeouts, provider["timeouts"] or {}),
+            aborts_stop_billing=provider["aborts_stop_billing"],
         )
-        found.setdefault(row["model_id"], []).append(
-            Route(
-                provider_id=provider["id"],
-                provider=adapter,
-                deployment=deployment,
-                credentials=tuple(credentials.get(provider["id"], ())),
-                timeouts=replace(timeouts, **(provider["timeouts"] or {})),
-                aborts_stop_billing=provider["aborts_stop_billing"],
-            )
-        )
+
+    found: dict[str, list[Route]] = {}
+    for route in _usable("route", rows["routes"], made):
+        if route is not None:
+            found.setdefault(route.deployment.model, []).append(route)
     return {model: tuple(routes) for model, routes in found.items()}
 
 
-def _model(row: Mapping[str, Any], routes: tuple[Route, ...]) -> ModelRecord:
+def _deployment(route: Mapping[str, Any], provider: Mapping[str, Any], output_tokens_max: int) -> Deployment:
+    return Deployment(
+        model=route["model_id"],
+        provider_model=route["provider_model"],
+        base_url=provider["base_url"].rstrip("/"),
+        output_tokens_max=output_tokens_max,
+    )
+
+
+def _timeouts(default: Timeouts, stored: Mapping[str, Any]) -> Timeouts:
+    if not all(isinstance(limit_ms, int) and limit_ms > 0 for limit_ms in stored.values()):
+        raise ValueError("a time-out is a whole number of milliseconds above 0")
+    return replace(default, **stored)
+
+
+def _model(routes: Mapping[str, tuple[Route, ...]], row: Mapping[str, Any]) -> ModelRecord:
     return ModelRecord(
         name=row["id"],
         created_s=row["created_s"],
         output_tokens_max=row["output_tokens_max"] or OUTPUT_TOKENS_UNKNOWN,
         is_retired=row["status"] == "retired",
         successor=row["successor"],
-        routes=routes,
+        routes=routes.get(row["id"], ()),
     )
 
 

@@ -21,53 +21,62 @@ GATHER_S: Final = 0.05  # changes come in bursts: one reload answers all of a mo
 async def watch_books(gw: Gateway, build_snapshot: Callable[[Any], Snapshot]) -> None:
     """Listen for ever; after a lost connection reload, for whatever was missed meanwhile."""
     reload = Reload(gw, build_snapshot)
-    while True:
-        try:
-            async for channel, payload in gw.books.listen([CHANGED, RECALL]):
-                if channel == RECALL:
-                    gw.spawn(_give_back(gw, payload))
-                else:
-                    reload.ask()
-        except gw.books.unavailable as error:
-            log.warning("watch.lost", error=str(error))
-        except Exception:
-            log.exception("watch.failed")
-        await asyncio.sleep(RELISTEN_S)
-        reload.ask()
+    reloading = asyncio.get_running_loop().create_task(reload.run())
+    try:
+        while True:
+            await _listen(gw, reload)
+            await asyncio.sleep(RELISTEN_S)
+            reload.ask()
+    finally:
+        reloading.cancel()
+
+
+async def _listen(gw: Gateway, reload: "Reload") -> None:
+    try:
+        async for channel, payload in gw.books.listen([CHANGED, RECALL]):
+            if channel == RECALL:
+                gw.spawn(_give_back(gw, payload))
+            else:
+                reload.ask()
+    except gw.books.unavailable as error:
+        log.warning("watch.lost", error=str(error))
+    except Exception:
+        log.exception("watch.failed")
 
 
 class Reload:
-    """One reload at a time; a change heard while one runs causes exactly one more."""
+    """One reload at a time; a change heard while one runs causes one more; a failed one is tried again."""
 
     def __init__(self, gw: Gateway, build_snapshot: Callable[[Any], Snapshot]) -> None:
         self._gw = gw
         self._build = build_snapshot
-        self._is_running = False
-        self._is_wanted = False
+        self._wanted = asyncio.Event()
 
     def ask(self) -> None:
-        self._is_wanted = True
-        if not self._is_running:
-            self._is_running = True
-            self._gw.spawn(self._run())
+        self._wanted.set()
 
-    async def _run(self) -> None:
-        try:
-            while self._is_wanted:
-                await asyncio.sleep(GATHER_S)
-                self._is_wanted = False
-                await self._load()
-        finally:
-            self._is_running = False
+    async def run(self) -> None:
+        while True:
+            await self._wanted.wait()
+            await asyncio.sleep(GATHER_S)
+            self._wanted.clear()
+            if not await self._load():
+                await asyncio.sleep(RELISTEN_S)
+                self._wanted.set()
 
-    async def _load(self) -> None:
+    async def _load(self) -> bool:
+        """False when what is known may be out of date: a key that was revoked still passes."""
         try:
             snapshot = self._build(await self._gw.books.load_snapshot())
         except self._gw.books.unavailable as error:
             log.warning("snapshot.stale", error=str(error))
-            return
+            return False
+        except Exception:
+            log.exception("snapshot.stale")
+            return False
         self._gw.snapshot = snapshot
         self._gw.rates.keep({key.api_key_id for key in snapshot.keys.values()})
+        return True
 
 
 async def _give_back(gw: Gateway, wallet_id: str) -> None:
