@@ -1,12 +1,13 @@
 """A control plane over a real PostgreSQL: the application in-process and an operator's client."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 import httpx2
 import orjson
+import psycopg
 import pytest
 from control_client import Client, SettableClock, Use
 
@@ -129,3 +130,14 @@ async def use(
 
     yield book
     await books.close()
+
+
+@pytest.fixture
+def post_usage(database: ScratchDatabase) -> Callable[[], None]:
+    """Post everything that waits, as the worker does."""
+
+    def post() -> None:
+        with psycopg.connect(database.conninfo(Role.WORKER), autocommit=True) as worker:
+            worker.execute("SELECT bursar_post(now(), 100, 50000, NULL)")
+
+    return post
