@@ -30,8 +30,9 @@ check: $(READY) ## format, lint, types, import contracts, tidiness, migrations, 
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -p no:randomly tests/test_tidy.py
+	$(BIN)/mypy scripts/*.py
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -p no:randomly tests/test_tidy.py tests/test_dependencies.py
 	$(BIN)/python scripts/env_example.py --check
 	$(BIN)/python scripts/check_locks.py
 	$(BIN)/python scripts/check_migrations.py

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx2
@@ -77,16 +78,17 @@ class Demo:
             self.process.communicate()
 
 
-def processes_naming(text: str) -> list[str]:
-    """Command lines of running processes that contain `text`."""
+def processes_naming(folder: Path) -> list[str]:
+    """Command lines of running processes that have `folder` in them or in their environment."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we looked
-        if text in words and "pytest" not in words.split(text)[0]:
-            found.append(words)
+            words = (process / "cmdline").read_bytes()
+            told = (process / "environ").read_bytes()
+        except OSError:
+            continue  # it ended while we looked, or is somebody else's
+        if os.fsencode(folder) in words + told:
+            found.append(words.replace(b"\0", b" ").decode(errors="replace"))
     return found
 
 
@@ -106,7 +108,7 @@ class TestDemo:
         assert other_maker.stdout.startswith("HTTP/1.1 200")
         assert balance.startswith("99.99")
         assert "Stopped" in rest
-        assert processes_naming(str(data)) == []
+        assert processes_naming(data) == []
 
         second = Demo(data)
         try:
@@ -130,6 +132,31 @@ class TestDemo:
         assert pasted.stdout.startswith("HTTP/1.1 200")
         assert {one["slug"] for one in providers} == {"openai", "simulated-openai", "simulated-anthropic"}
         assert "sk-proj" not in json.dumps(providers)
+
+    def test_leaves_nothing_behind_when_it_is_killed(self, tmp_path: Path) -> None:
+        demo = Demo(tmp_path / "data")
+        assert processes_naming(tmp_path) != []
+        demo.process.kill()
+        demo.process.communicate()
+        deadline = time.monotonic() + WAIT_S_MAX
+        while left := processes_naming(tmp_path):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)
+
+    def test_leaves_nothing_behind_when_it_is_interrupted_while_it_starts(self, tmp_path: Path) -> None:
+        starting = subprocess.Popen(
+            [sys.executable, "-m", "bursar.entrypoints.cli", "demo", "--port", "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=bare_environment(tmp_path / "data"),
+            start_new_session=True,
+        )
+        assert starting.stdout is not None
+        starting.stdout.readline()
+        os.killpg(starting.pid, signal.SIGINT)
+        starting.communicate(timeout=WAIT_S_MAX)
+        assert starting.returncode != 0
+        assert processes_naming(tmp_path) == []
 
     def test_says_which_port_is_free_when_its_own_is_taken(self, tmp_path: Path) -> None:
         with listen("127.0.0.1", 0) as taken:
@@ -179,4 +206,4 @@ class TestSecrets:
 @pytest.fixture(autouse=True)
 def nothing_left_behind(tmp_path: Path) -> None:
     """A name for the folder that no other process can have."""
-    assert processes_naming(str(tmp_path)) == []
+    assert processes_naming(tmp_path) == []

@@ -15,7 +15,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -158,6 +158,12 @@ def launch(folder: Path, tuning: Mapping[str, str]) -> int:
             if "still in use" not in str(failure) or time.monotonic() > deadline:
                 raise
             time.sleep(BACKENDS_END_POLL_S)
+        except (
+            BaseException
+        ):  # Ctrl-C while it starts: its pid file may not be there yet, so it is told directly
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+            raise
         else:
             return pid
 
