@@ -141,8 +141,8 @@ def map_of(inner: Check, *, most: int | None = None) -> Check:
     return check
 
 
-def record(fields: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
-    """An object with exactly these names; others are refused."""
+def record(fields: Mapping[str, Check], *, required: tuple[str, ...] = (), closed: bool = True) -> Check:
+    """An object with these names; others are refused, or ignored when it is not `closed`."""
 
     def check(value: Any, path: Path) -> None:
         mapping(value, path)
@@ -150,9 +150,10 @@ def record(fields: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Ch
             if name not in value:
                 raise Problem(Kind.MISSING, (*path, name))
         for name, item in value.items():
-            if name not in fields:
+            if name in fields:
+                fields[name](item, (*path, name))
+            elif closed:
                 raise Problem(Kind.UNKNOWN, (*path, name), value=item)
-            fields[name](item, (*path, name))
 
     return check
 
@@ -182,6 +183,8 @@ def tagged(tag: str, kinds: Mapping[str, Check], *, label: bool = False, default
         kind = value.get(tag, default)
         if kind is None:
             raise Problem(Kind.MISSING, (*path, tag))
+        if not isinstance(kind, str):
+            raise Problem(Kind.TYPE, (*path, tag), expected="string", value=kind)
         if kind not in kinds:
             raise Problem(Kind.CHOICE, (*path, tag), expected=tuple(kinds), value=kind)
         kinds[kind](value, (*path, kind) if label else path)

@@ -21,7 +21,9 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-COUNT_MAX = 1_000_000
+COUNT_MAX = 10_000_000
+GENERATED_MAX = 200_000
+"""Tokens a script may ask to be generated: each becomes an event held in memory."""
 MS_MAX = 600_000
 BYTES_MAX = 64 * 1024 * 1024
 SCRIPT_CHARACTERS_MAX = 4096
@@ -96,11 +98,13 @@ class Faults:
     running_usage: bool = _flag("OpenAI stream: usage so far on every chunk")
     wrong_total: bool = _flag("OpenAI: total_tokens one too many")
     input_tokens: int | None = _number("total input tokens, cache included")
-    output_tokens: int | None = _number("tokens to generate (or to report, for tool calls and JSON)")
+    output_tokens: int | None = _number(
+        "tokens to generate (or to report, for tool calls and JSON)", high=GENERATED_MAX
+    )
     cached: int | None = _number("input tokens read from cache")
     cache_write: int | None = _number("OpenAI cache_write_tokens; Anthropic 5-minute writes")
     cache_write_1h: int | None = _number("Anthropic 1-hour writes")
-    reasoning: int | None = _number("reasoning / thinking tokens")
+    reasoning: int | None = _number("reasoning / thinking tokens", high=GENERATED_MAX)
     redacted: bool = _flag("Anthropic: a redacted_thinking block before the text")
     web_search: int | None = _number("Anthropic server_tool_use.web_search_requests")
     service_tier: str | None = _word("tier reported as served")

@@ -10,7 +10,7 @@ from bursar.simulator.anthropic_messages import reading as anthropic_reading
 from bursar.simulator.anthropic_messages import writing as anthropic_writing
 from bursar.simulator.catalogue import ANTHROPIC, OPENAI, Model
 from bursar.simulator.fault_queue import FaultQueue
-from bursar.simulator.faults import NONE, Faults, in_model
+from bursar.simulator.faults import GENERATED_MAX, NONE, Faults, in_model
 from bursar.simulator.openai_chat import errors as openai_errors
 from bursar.simulator.openai_chat import reading as openai_reading
 from bursar.simulator.openai_chat import writing as openai_writing
@@ -94,6 +94,8 @@ class Providers:
         failed = openai_errors.faulty(faults, model=name, key=key, compatible=compatible)
         if failed is not None:
             return failed
+        if chat.choices * sum((faults.output_tokens or 0, faults.reasoning or 0)) > GENERATED_MAX:
+            raise openai_errors.invalid(f"sim: more than {GENERATED_MAX} tokens to generate", "n")
         cached = self._cache.automatic(f"{key}\n{name}".encode(), chat.prompt, chat.input_tokens)
         turns = [compose(chat.ask, at) for at in range(chat.choices)]
         reply = (openai_writing.stream if chat.stream else openai_writing.whole)(chat, turns, cached)

@@ -68,10 +68,16 @@ class StreamKit:
 
 
 def json_reply(
-    status: int, value: object, headers: tuple[tuple[str, str], ...], *, faults: Faults = NONE
+    status: int,
+    value: object,
+    headers: tuple[tuple[str, str], ...],
+    *,
+    faults: Faults = NONE,
+    tokens: int = 0,
 ) -> Reply:
     """A whole JSON answer."""
-    return Reply(status=status, headers=(JSON_TYPE, *headers), body=orjson.dumps(value), faults=faults)
+    body = orjson.dumps(value)
+    return Reply(status=status, headers=(JSON_TYPE, *headers), body=body, faults=faults, tokens=tokens)
 
 
 def misbehave(events: list[bytes], faults: Faults, kit: StreamKit) -> list[bytes]:

@@ -10,9 +10,27 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from bursar.simulator.checks import (
+    Kind,
+    Path,
+    Problem,
+    anything,
+    choice,
+    integer,
+    list_of,
+    map_of,
+    nullable,
+    number,
+    record,
+    text,
+)
 from bursar.simulator.prose import Dice
 
 DEPTH_MAX = 8
+"""From here on only what is required is built, and null where it may be."""
+DEPTH_END = 3 * DEPTH_MAX
+"""Here a schema that never ends is cut off."""
+NODES_MAX = 5000
 ARRAY_ITEMS = 2
 ITEMS_MAX = 64
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbor")
@@ -36,6 +54,59 @@ PATTERN_CANDIDATES = (
 )  # fmt: skip
 
 
+PATH_MAX = 200
+"""Deeper schemas are refused, before they exhaust the stack."""
+
+
+def well_formed(value: Any, path: Path) -> None:
+    """Check that a value is a JSON Schema this module understands.
+
+    Raises:
+        Problem: a keyword has a value of the wrong type.
+    """
+    if len(path) > PATH_MAX:
+        raise Problem(Kind.LONG, path[:PATH_MAX], expected=PATH_MAX, value=path)
+    if not isinstance(value, bool):
+        _SCHEMA(value, path)
+
+
+def _kinds(value: Any, path: Path) -> None:
+    (_KINDS if isinstance(value, list) else _ONE_KIND)(value, path)
+
+
+_ONE_KIND = choice("object", "array", "string", "integer", "number", "boolean", "null")
+_KINDS = list_of(_ONE_KIND, least=1)
+_SCHEMA = record(
+    {
+        "type": _kinds,
+        "properties": nullable(map_of(well_formed)),
+        "required": nullable(list_of(text())),
+        "additionalProperties": well_formed,
+        "items": well_formed,
+        "prefixItems": list_of(well_formed),
+        "enum": list_of(anything, least=1),
+        "anyOf": list_of(well_formed, least=1),
+        "oneOf": list_of(well_formed, least=1),
+        "allOf": list_of(well_formed),
+        "$defs": map_of(well_formed),
+        "definitions": map_of(well_formed),
+        "$ref": text(),
+        "pattern": text(),
+        "format": text(),
+        "minLength": integer(0),
+        "maxLength": integer(0),
+        "minItems": integer(0),
+        "maxItems": integer(0),
+        "minimum": number(),
+        "maximum": number(),
+        "exclusiveMinimum": number(),
+        "exclusiveMaximum": number(),
+        "multipleOf": number(),
+    },
+    closed=False,
+)
+
+
 class Builder:
     """Builds values for one schema; `hints` are words of the prompt worth repeating (a city, a name)."""
 
@@ -43,6 +114,7 @@ class Builder:
         self._root = root
         self._dice = dice
         self._hints = hints
+        self._nodes = 0
 
     def build(self) -> Any:
         return self._value(self._root, 0)
@@ -60,11 +132,15 @@ class Builder:
             schema = {**target, **rest} if isinstance(target, dict) else rest
         return schema
 
-    def _merged(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def _deep(self, depth: int) -> bool:
+        return depth >= DEPTH_MAX or self._nodes > NODES_MAX
+
+    def _merged(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         """One schema in place of `allOf`."""
+        self._nodes += 1
         merged = {name: value for name, value in schema.items() if name != "allOf"}
-        for part in schema.get("allOf", ()):
-            resolved = self._merged(self._resolve(part)) if isinstance(part, dict) else {}
+        for part in () if self._deep(depth) else schema.get("allOf", ()):
+            resolved = self._merged(self._resolve(part), depth + 1) if isinstance(part, dict) else {}
             for name, value in resolved.items():
                 if name == "properties":
                     merged[name] = {**merged.get(name, {}), **value}
@@ -75,9 +151,11 @@ class Builder:
         return merged
 
     def _value(self, schema: Any, depth: int) -> Any:
+        if depth > DEPTH_END or self._nodes > 2 * NODES_MAX:
+            return None
         if not isinstance(schema, dict):
             return self._text({})
-        schema = self._merged(self._resolve(schema))
+        schema = self._merged(self._resolve(schema), depth)
         if "const" in schema:
             return schema["const"]
         if schema.get("enum"):
@@ -86,19 +164,19 @@ class Builder:
             if schema.get(union):
                 rest = {name: value for name, value in schema.items() if name != union}
                 picked = self._pick(schema[union], depth)
-                return self._value({**rest, **picked} if isinstance(picked, dict) else rest, depth)
+                return self._value({**rest, **picked} if isinstance(picked, dict) else rest, depth + 1)
         return self._typed(schema, depth)
 
     def _pick(self, options: list[Any], depth: int) -> Any:
         """The first option that is not null; deep down, null if there is one."""
         nulls = [option for option in options if isinstance(option, dict) and option.get("type") == "null"]
-        if depth >= DEPTH_MAX and nulls:
+        if self._deep(depth) and nulls:
             return nulls[0]
         return next((option for option in options if option not in nulls), options[0])
 
     def _typed(self, schema: dict[str, Any], depth: int) -> Any:
         value: Any = None
-        match _kind(schema, depth):
+        match _kind(schema, deep=self._deep(depth)):
             case "object":
                 value = self._object(schema, depth)
             case "array":
@@ -119,10 +197,10 @@ class Builder:
         built = {
             name: self._value(inner, depth + 1)
             for name, inner in properties.items()
-            if depth < DEPTH_MAX or name in required
+            if not self._deep(depth) or name in required
         }
         extra = schema.get("additionalProperties")
-        if isinstance(extra, dict) and not properties:
+        if isinstance(extra, dict) and not properties and not self._deep(depth):
             built[WORDS[self._dice.below(len(WORDS))]] = self._value(extra, depth + 1)
         return built
 
@@ -130,7 +208,7 @@ class Builder:
         prefix = [self._value(inner, depth + 1) for inner in schema.get("prefixItems", ())]
         items = schema.get("items", {})
         least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", ITEMS_MAX))
-        wanted = min(max(least, 0 if depth >= DEPTH_MAX else ARRAY_ITEMS), most, ITEMS_MAX)
+        wanted = min(max(least, 0 if self._deep(depth) else ARRAY_ITEMS), most, ITEMS_MAX)
         built = list(prefix)
         for _ in range(ITEMS_MAX):
             if len(built) >= wanted or items is False:
@@ -141,7 +219,7 @@ class Builder:
         return built
 
     def _number(self, schema: dict[str, Any], *, whole: bool) -> int | float:
-        step = schema.get("multipleOf", 1)
+        step = abs(schema.get("multipleOf", 1)) or 1
         low, high = schema.get("minimum"), schema.get("maximum")
         if "exclusiveMinimum" in schema:
             low = schema["exclusiveMinimum"] + (step if whole else step / 2)
@@ -177,13 +255,13 @@ class Builder:
         return next((one for one in PATTERN_CANDIDATES if compiled.search(one)), PATTERN_CANDIDATES[0])
 
 
-def _kind(schema: dict[str, Any], depth: int) -> str:
+def _kind(schema: dict[str, Any], *, deep: bool) -> str:
     """The one type to build: the first that is not null, except deep down."""
     kind = schema.get("type", "object" if "properties" in schema else "string")
     if not isinstance(kind, list):
         return str(kind)
     usable = [one for one in kind if one != "null"]
-    return "null" if not usable or (depth >= DEPTH_MAX and "null" in kind) else str(usable[0])
+    return "null" if not usable or (deep and "null" in kind) else str(usable[0])
 
 
 def strict_fault(schema: Any, where: tuple[str, ...] = ()) -> str | None:

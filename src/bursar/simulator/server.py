@@ -56,6 +56,7 @@ class Simulator:
         self._members: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._sweeping: asyncio.TimerHandle | None = None
+        self._sweep_s = min(SWEEP_S, self.settings.idle_ms_max / 1000)
         self._serial = 0
 
     # life
@@ -102,7 +103,7 @@ class Simulator:
         for member in list(self._members):
             if member.idle and member.idle_since < oldest:
                 member.close()
-        self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+        self._sweeping = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
 
     # one request
 

@@ -24,6 +24,7 @@ from bursar.simulator.checks import (
     text,
     text_or,
 )
+from bursar.simulator.schema import well_formed
 
 MESSAGES_MAX = 100_000
 TOOL_NAME = text(shortest=1, longest=128, pattern=r"[a-zA-Z0-9_-]{1,128}")
@@ -129,7 +130,7 @@ _CUSTOM_TOOL = record(
         "type": nullable(choice("custom")),
         "name": TOOL_NAME,
         "description": text(),
-        "input_schema": tagged("type", {"object": mapping}),
+        "input_schema": tagged("type", {"object": well_formed}),
         "cache_control": _CACHE,
         "strict": boolean,
         "allowed_callers": list_of(text()),
@@ -183,7 +184,7 @@ _COMMON: dict[str, Check] = {
         {
             "effort": nullable(choice("low", "medium", "high", "xhigh", "max")),
             "format": nullable(
-                record({"type": choice("json_schema"), "schema": mapping}, required=("type", "schema"))
+                record({"type": choice("json_schema"), "schema": well_formed}, required=("type", "schema"))
             ),
         }
     ),

@@ -115,7 +115,7 @@ def whole(request: MessagesRequest, turn: Turn, cache: CacheUse) -> Reply:
         del answer["usage"]
     if faults.extra_fields:
         answer["x_simulated"] = {"kept": True}
-    return json_reply(200, answer, HEADERS, faults=faults)
+    return json_reply(200, answer, HEADERS, faults=faults, tokens=turn.output_tokens)
 
 
 class _Events:

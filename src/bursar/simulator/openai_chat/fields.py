@@ -22,6 +22,7 @@ from bursar.simulator.checks import (
     text,
     text_or,
 )
+from bursar.simulator.schema import well_formed
 
 NAME = text(shortest=1, longest=64, pattern=r"[a-zA-Z0-9_-]+")
 MESSAGES_MAX = 10_000
@@ -126,7 +127,7 @@ _MESSAGE = tagged(
     },
 )
 _FUNCTION = record(
-    {"name": NAME, "description": text(), "parameters": mapping, "strict": nullable(boolean)},
+    {"name": NAME, "description": text(), "parameters": well_formed, "strict": nullable(boolean)},
     required=("name",),
 )
 _TOOL = tagged(
@@ -171,7 +172,7 @@ _RESPONSE_FORMAT = tagged(
             {
                 "type": anything,
                 "json_schema": record(
-                    {"name": NAME, "description": text(), "schema": mapping, "strict": nullable(boolean)},
+                    {"name": NAME, "description": text(), "schema": well_formed, "strict": nullable(boolean)},
                     required=("name",),
                 ),
             },
@@ -190,47 +191,54 @@ def _word_or(inner: Check, *words: str) -> Check:
     return check
 
 
-CHAT = record(
-    {
-        "model": text(shortest=1),
-        "messages": list_of(_MESSAGE, least=1, most=MESSAGES_MAX),
-        "audio": nullable(mapping),
-        "frequency_penalty": nullable(number(-2, 2)),
-        "function_call": nullable(_word_or(_NAMED, "none", "auto")),
-        "functions": nullable(list_of(_FUNCTION, least=1, most=128)),
-        "logit_bias": nullable(map_of(number(-100, 100))),
-        "logprobs": nullable(boolean),
-        "max_completion_tokens": nullable(integer(1)),
-        "max_tokens": nullable(integer(1)),
-        "metadata": nullable(map_of(text(longest=512), most=16)),
-        "modalities": nullable(list_of(choice("text", "audio"), least=1)),
-        "moderation": nullable(record({"model": text(), "policy": anything}, required=("model",))),
-        "n": nullable(integer(1, 128)),
-        "parallel_tool_calls": nullable(boolean),
-        "prediction": nullable(
-            record({"type": choice("content"), "content": _TEXT_PARTS}, required=("type", "content"))
-        ),
-        "presence_penalty": nullable(number(-2, 2)),
-        "prompt_cache_key": nullable(text()),
-        "prompt_cache_options": nullable(record({"mode": anything, "ttl": anything})),
-        "prompt_cache_retention": nullable(choice("in_memory", "24h")),
-        "reasoning_effort": nullable(choice("none", "minimal", "low", "medium", "high", "xhigh", "max")),
-        "response_format": nullable(_RESPONSE_FORMAT),
-        "safety_identifier": nullable(text(longest=64)),
-        "seed": nullable(integer(-(2**63), 2**63 - 1)),
-        "service_tier": nullable(choice("auto", "default", "flex", "scale", "priority", "fast")),
-        "stop": nullable(text_or(list_of(text(), least=1, most=4))),
-        "store": nullable(boolean),
-        "stream": nullable(boolean),
-        "stream_options": nullable(record({"include_usage": boolean, "include_obfuscation": boolean})),
-        "temperature": nullable(number(0, 2)),
-        "tool_choice": nullable(_word_or(_NAMED_TOOL, "none", "auto", "required")),
-        "tools": nullable(list_of(_TOOL, least=1, most=128)),
-        "top_logprobs": nullable(integer(0, 20)),
-        "top_p": nullable(number(0, 1)),
-        "user": nullable(text()),
-        "verbosity": nullable(choice("low", "medium", "high")),
-        "web_search_options": nullable(mapping),
-    },
-    required=("messages",),
+FIELDS: dict[str, Check] = {
+    "model": text(shortest=1),
+    "messages": list_of(_MESSAGE, least=1, most=MESSAGES_MAX),
+    "audio": nullable(mapping),
+    "frequency_penalty": nullable(number(-2, 2)),
+    "function_call": nullable(_word_or(_NAMED, "none", "auto")),
+    "functions": nullable(list_of(_FUNCTION, least=1, most=128)),
+    "logit_bias": nullable(map_of(number(-100, 100))),
+    "logprobs": nullable(boolean),
+    "max_completion_tokens": nullable(integer(1)),
+    "max_tokens": nullable(integer(1)),
+    "metadata": nullable(map_of(text(longest=512), most=16)),
+    "modalities": nullable(list_of(choice("text", "audio"), least=1)),
+    "moderation": nullable(record({"model": text(), "policy": anything}, required=("model",))),
+    "n": nullable(integer(1, 128)),
+    "parallel_tool_calls": nullable(boolean),
+    "prediction": nullable(
+        record({"type": choice("content"), "content": _TEXT_PARTS}, required=("type", "content"))
+    ),
+    "presence_penalty": nullable(number(-2, 2)),
+    "prompt_cache_key": nullable(text()),
+    "prompt_cache_options": nullable(record({"mode": anything, "ttl": anything})),
+    "prompt_cache_retention": nullable(choice("in_memory", "24h")),
+    "reasoning_effort": nullable(choice("none", "minimal", "low", "medium", "high", "xhigh", "max")),
+    "response_format": nullable(_RESPONSE_FORMAT),
+    "safety_identifier": nullable(text(longest=64)),
+    "seed": nullable(integer(-(2**63), 2**63 - 1)),
+    "service_tier": nullable(choice("auto", "default", "flex", "scale", "priority", "fast")),
+    "stop": nullable(text_or(list_of(text(), least=1, most=4))),
+    "store": nullable(boolean),
+    "stream": nullable(boolean),
+    "stream_options": nullable(record({"include_usage": boolean, "include_obfuscation": boolean})),
+    "temperature": nullable(number(0, 2)),
+    "tool_choice": nullable(_word_or(_NAMED_TOOL, "none", "auto", "required")),
+    "tools": nullable(list_of(_TOOL, least=1, most=128)),
+    "top_logprobs": nullable(integer(0, 20)),
+    "top_p": nullable(number(0, 1)),
+    "user": nullable(text()),
+    "verbosity": nullable(choice("low", "medium", "high")),
+    "web_search_options": nullable(mapping),
+}
+CHAT = record(FIELDS, required=("messages",))
+_LOOSE_MESSAGE = record(
+    {"role": text(shortest=1), "content": nullable(text_or(list_of(mapping)))},
+    required=("role",),
+    closed=False,
 )
+COMPATIBLE = record(
+    {**FIELDS, "messages": list_of(_LOOSE_MESSAGE, least=1)}, required=("messages",), closed=False
+)
+"""An imitator ignores what it does not know."""

@@ -8,10 +8,10 @@ import orjson
 
 from bursar.simulator import tokens
 from bursar.simulator.catalogue import OPENAI, Model
-from bursar.simulator.checks import Kind, Problem, list_of, mapping, text
+from bursar.simulator.checks import Kind, Problem
 from bursar.simulator.faults import Faults, FaultScriptInvalid, in_model, in_text, merged, read
 from bursar.simulator.openai_chat.errors import invalid, refuse, refuse_problem
-from bursar.simulator.openai_chat.fields import CHAT
+from bursar.simulator.openai_chat.fields import CHAT, COMPATIBLE
 from bursar.simulator.schema import strict_fault
 from bursar.simulator.turn import Ask, Tool
 
@@ -126,17 +126,9 @@ def understand(raw: dict[str, Any], queued: Faults, *, compatible: bool, answer_
     )
 
 
-def _loose(raw: dict[str, Any], _path: tuple[str | int, ...]) -> None:
-    """What even an imitator cannot do without."""
-    text(shortest=1)(raw["model"], ("model",))
-    list_of(mapping, least=1)(raw.get("messages"), ("messages",))
-    for at, message in enumerate(raw["messages"]):
-        text(shortest=1)(message.get("role"), ("messages", at, "role"))
-
-
 def _check(raw: dict[str, Any], *, compatible: bool) -> None:
     try:
-        (_loose if compatible else CHAT)(raw, ())
+        (COMPATIBLE if compatible else CHAT)(raw, ())
     except Problem as problem:
         raise refuse_problem(problem) from problem
 
@@ -228,8 +220,8 @@ def _check_formats(raw: dict[str, Any]) -> None:
 
 def _tail(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The turn to be answered: what follows the last assistant message."""
-    last = max((at for at, message in enumerate(messages) if message.get("role") == "assistant"), default=-1)
-    return [message for message in messages[last + 1 :] if isinstance(message.get("role"), str)]
+    last = max((at for at, message in enumerate(messages) if message["role"] == "assistant"), default=-1)
+    return messages[last + 1 :]
 
 
 def _text(content: Any) -> str:

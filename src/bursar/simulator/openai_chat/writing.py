@@ -157,7 +157,8 @@ def whole(request: ChatRequest, turns: list[Turn], cached: int) -> Reply:
         del answer["usage"]
     if request.ask.faults.extra_fields:
         answer["x_simulated"] = {"kept": True}
-    return json_reply(200, answer, HEADERS, faults=request.ask.faults)
+    made = sum(turn.output_tokens for turn in turns)
+    return json_reply(200, answer, HEADERS, faults=request.ask.faults, tokens=made)
 
 
 class _Chunks:
