@@ -20,6 +20,8 @@ from bursar.core.usage import Usage
 FailureKind = Literal[
     "auth", "billing", "rate_limited", "bad_request", "overloaded", "server", "not_found", "content"
 ]
+USAGE_INCOMPLETE = "usage_incomplete"
+"""Flag of a usage that counts only one side of the exchange: never the final word."""
 
 
 class Disposition(StrEnum):

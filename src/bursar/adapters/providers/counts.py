@@ -7,7 +7,6 @@ from bursar.core.usage import Meter
 
 FLAG_MALFORMED = "usage_malformed"
 FLAG_SUBSET_MISMATCH = "usage_subset_mismatch"
-FLAG_INCOMPLETE = "usage_incomplete"
 COUNT_MAX = 2**53
 """Above this no count is real, and JSON readers begin to disagree."""
 DIGITS_MAX = len(str(COUNT_MAX))

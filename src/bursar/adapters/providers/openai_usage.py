@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from bursar.adapters.providers.counts import FLAG_INCOMPLETE, CountReader, split
+from bursar.adapters.providers import USAGE_INCOMPLETE
+from bursar.adapters.providers.counts import CountReader, split
 from bursar.core.usage import Meter, Usage
 
 FLAG_TOTAL_MISMATCH = "usage_total_mismatch"
@@ -21,7 +22,8 @@ FLAG_TOTAL_MISMATCH = "usage_total_mismatch"
 def read_usage(raw: Mapping[str, Any], *, service_tier: str | None = None) -> Usage | None:
     """The disjoint form of a chat completion's `usage`; what does not add up is flagged, never guessed.
 
-    `None` when neither input nor output is counted: that is a missing usage, not a zero.
+    `None` when neither input nor output is counted: that is a missing usage, not a zero. When one of them is
+    missing and no sum tells it, the usage is flagged `USAGE_INCOMPLETE`.
     """
     reader = CountReader(raw)
     counted = _totals(reader)
@@ -52,10 +54,12 @@ def _totals(reader: CountReader) -> tuple[int, int, int | None] | None:
     total = reader.optional("total_tokens")
     if prompt is None and completion is None:
         return None
-    if prompt is None or completion is None:
-        other = max(0, (total or 0) - (prompt or completion or 0))
-        reader.flag(FLAG_INCOMPLETE)
-        return (other if prompt is None else prompt, other if completion is None else completion, total)
+    if total is None and (prompt is None or completion is None):
+        reader.flag(USAGE_INCOMPLETE)
+    if prompt is None:
+        prompt = max(0, (total or 0) - (completion or 0))
+    if completion is None:
+        completion = max(0, (total or 0) - prompt)
     return prompt, completion, total
 
 

@@ -221,6 +221,9 @@ _NOT_READ_BY_THE_MODEL = frozenset(
 """Properties that add no input tokens; what is not known here is counted, since an upstream may read it."""
 
 
+_PLAIN = frozenset({"role", "content"})
+
+
 def estimate_input(raw: Mapping[str, Any]) -> int:
     """Input tokens on the high side: text by its characters, pictures, sound, files by bounded constants."""
     texts: list[str] = []
@@ -232,7 +235,7 @@ def estimate_input(raw: Mapping[str, Any]) -> int:
             texts.append(content)
         elif content is not None:
             tokens += sum(_part_tokens(part, texts) for part in content)
-        if len(message) > 2:  # noqa: PLR2004 - more than role and content
+        if content is None or len(message) > len(_PLAIN):
             tokens += _rest_tokens(message)
     for name, value in raw.items():
         if name not in _NOT_READ_BY_THE_MODEL and value:
@@ -241,7 +244,7 @@ def estimate_input(raw: Mapping[str, Any]) -> int:
 
 
 def _rest_tokens(message: Mapping[str, Any]) -> int:
-    rest = {name: value for name, value in message.items() if name not in {"role", "content"} and value}
+    rest = {name: value for name, value in message.items() if name not in _PLAIN and value}
     return tokens_of_bytes(len(orjson.dumps(rest))) if rest else 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from bursar.adapters.providers import Attempt, PassThrough, broken_answer
+from bursar.adapters.providers import USAGE_INCOMPLETE, Attempt, PassThrough, broken_answer
 from bursar.core.sse import frame_of, parse
 from bursar.gateway.dialects import ChatCall
 from bursar.gateway.dialects.openai_exchange import STREAM_MALFORMED, OpenAIExchange
@@ -67,7 +67,7 @@ class PassThroughExchange(OpenAIExchange):
     def _read_frame(self, frame: bytes) -> bytes:
         event = parse(frame)
         if event is None:
-            return frame
+            return frame if is_keepalive(frame) else b""
         if event.data == b"[DONE]":
             self.measured.terminal = True
             return b""
@@ -106,7 +106,7 @@ class PassThroughExchange(OpenAIExchange):
         read = self._read_usage_of(usage, service_tier=tier if isinstance(tier, str) else None)
         if read is not None:
             self._usage = usage
-            self.measured.report(read, final=True)
+            self.measured.report(read, final=USAGE_INCOMPLETE not in read.flags)
         return True
 
     def _read_choice(self, choice: object, key: str) -> None:
@@ -149,6 +149,11 @@ def is_plain(chunk: bytes) -> bool:
         and chunk.count(b'"finish_reason"') == chunk.count(b'"finish_reason":null')
         and chunk.count(b'"usage"') == chunk.count(b'"usage":null')
     )
+
+
+def is_keepalive(frame: bytes) -> bool:
+    """Whether a frame without data is a comment; anything else may be bytes that callers cannot even decode."""
+    return frame.startswith(b":") and frame.isascii()
 
 
 def text_of_frames(frames: bytes) -> str:
