@@ -90,9 +90,6 @@ class Settings(BaseSettings):
     in_flight_max: int = Field(
         default=10_000, ge=1, description="Requests under way at once in one gateway process."
     )
-    event_bytes_max: int = Field(
-        default=8 * MEBIBYTE, ge=1024, description="Longest single event accepted in a provider's stream."
-    )
 
     # Providers
     connect_timeout_ms: int = Field(
@@ -130,9 +127,6 @@ class Settings(BaseSettings):
     )
     lease_idle_ms: int = Field(
         default=30_000, ge=1, description="A lease unused for so long gives its money back."
-    )
-    recall_wait_ms: int = Field(
-        default=100, ge=0, description="Longest wait for other processes to give money back."
     )
     beat_every_ms: int = Field(
         default=10_000, ge=10, description="How often a gateway process says it is alive."
