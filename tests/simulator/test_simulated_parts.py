@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bursar.simulator import tokens
@@ -81,6 +81,7 @@ def build(schema: Any, seed: bytes = b"seed") -> Any:
 
 
 class TestTokens:
+    @settings(deadline=None)
     @given(st.text())
     def test_join_to_the_text_they_came_from(self, text: str) -> None:
         assert "".join(tokens.pieces(text)) == text
@@ -99,6 +100,7 @@ class TestTokens:
 
 
 class TestProse:
+    @settings(deadline=None)
     @given(st.binary(), st.integers(0, 300))
     def test_has_exactly_the_tokens_asked_for(self, seed: bytes, length: int) -> None:
         written = write(Dice(seed), length)
@@ -126,6 +128,7 @@ class TestSchema:
     def test_gives_the_type_asked_for(self, schema: Any, kind: type) -> None:
         assert type(build(schema)) is kind
 
+    @settings(deadline=None)
     @given(st.binary(), st.integers(-50, 50), st.integers(0, 50), st.integers(1, 7))
     def test_keeps_numbers_in_bounds(self, seed: bytes, low: int, width: int, step: int) -> None:
         value = build(
@@ -134,12 +137,14 @@ class TestSchema:
         assert low <= value <= low + width + step
         assert value % step == 0
 
+    @settings(deadline=None)
     @given(st.binary(), st.integers(-50, 50))
     def test_keeps_numbers_inside_exclusive_bounds(self, seed: bytes, low: int) -> None:
         for kind in ("integer", "number"):
             value = build({"type": kind, "exclusiveMinimum": low, "exclusiveMaximum": low + 2}, seed)
             assert low < value < low + 2
 
+    @settings(deadline=None)
     @given(st.binary(), st.integers(0, 40), st.integers(0, 20))
     def test_keeps_lengths_of_strings_and_arrays(self, seed: bytes, least: int, more: int) -> None:
         text = build({"type": "string", "minLength": least, "maxLength": least + more}, seed)
@@ -147,6 +152,7 @@ class TestSchema:
         assert least <= len(text) <= least + more
         assert least <= len(items) <= least + more
 
+    @settings(deadline=None)
     @given(st.binary())
     def test_chooses_from_an_enum(self, seed: bytes) -> None:
         assert build({"enum": ["a", 2, None]}, seed) in ("a", 2, None)
@@ -178,6 +184,7 @@ class TestSchema:
     def test_matches_everyday_patterns(self, pattern: str) -> None:
         assert re.search(pattern, build({"type": "string", "pattern": pattern}))
 
+    @settings(deadline=None)
     @given(SCHEMAS)
     def test_gives_a_value_for_every_well_formed_schema(self, schema: Any) -> None:
         well_formed(schema, ())

@@ -114,7 +114,7 @@ class TestEveryRequest:
             == 200
         )
 
-    @settings(max_examples=400)
+    @settings(max_examples=200, deadline=None)
     @given(st.sampled_from(places(GPT)), JSON)
     def test_of_openai_with_a_value_exchanged_is_answered(
         self, place: tuple[str | int, ...], value: Any
@@ -123,21 +123,21 @@ class TestEveryRequest:
         assert ask(CHAT, body) in (200, 400, 404)
         assert ask(f"/compat{CHAT}", body) in (200, 400)
 
-    @settings(max_examples=200)
+    @settings(max_examples=100, deadline=None)
     @given(st.sampled_from(places(GPT)[1:]))
     def test_of_openai_with_a_value_missing_is_answered(self, place: tuple[str | int, ...]) -> None:
         body = removed(GPT, place)
         assert ask(CHAT, body) in (200, 400)
         assert ask(f"/compat{CHAT}", body) in (200, 400)
 
-    @settings(max_examples=400)
+    @settings(max_examples=200, deadline=None)
     @given(st.sampled_from(places(CLAUDE)), JSON)
     def test_of_anthropic_with_a_value_exchanged_is_answered(
         self, place: tuple[str | int, ...], value: Any
     ) -> None:
         assert ask(MESSAGES, replaced(CLAUDE, place, value)) in (200, 400, 404)
 
-    @settings(max_examples=200)
+    @settings(max_examples=100, deadline=None)
     @given(st.sampled_from(places(CLAUDE)[1:]))
     def test_of_anthropic_with_a_value_missing_is_answered(self, place: tuple[str | int, ...]) -> None:
         assert ask(MESSAGES, removed(CLAUDE, place)) in (200, 400)
