@@ -5,9 +5,10 @@ import asyncio
 import structlog
 
 from bursar.adapters.providers import ProviderFailure
-from bursar.adapters.upstream import Answer, UpstreamError
+from bursar.adapters.upstream import UpstreamError
 from bursar.core.payer import Outcome
 from bursar.gateway.flushing import NotDurable
+from bursar.gateway.forward import is_ok
 from bursar.gateway.measure import hangup
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.settle import settle
@@ -23,18 +24,28 @@ def leave(gw: Gateway, ticket: Ticket, attempt: Attempt) -> None:
     attempt.delivered_tokens = attempt.exchange.measured.delivered_tokens
     outcome = hangup(attempt.exchange.measured) if attempt.sent else Outcome.HANGUP_BEFORE_SEND
     ticket.is_left = True
-    drains = attempt.pending is not None and len(gw.background) < gw.limits.drains_max
+    drains = _bills_on(attempt) and len(gw.background) < gw.limits.drains_max
     if not drains:
-        if attempt.pending is not None:
-            attempt.pending.cancel()
-        if attempt.answer is not None:
-            attempt.answer.close()
+        _stop(attempt)
     gw.spawn(_book(gw, ticket, attempt, outcome, drains=drains))
 
 
+def _bills_on(attempt: Attempt) -> bool:
+    """The provider has the request and goes on billing it; there is something to read on."""
+    is_open = attempt.pending is not None or attempt.answer is not None
+    return is_open and not attempt.offer.route.aborts_stop_billing
+
+
+def _stop(attempt: Attempt) -> None:
+    if attempt.pending is not None:
+        attempt.pending.cancel()
+    if attempt.answer is not None:
+        attempt.answer.close()
+
+
 async def _book(gw: Gateway, ticket: Ticket, attempt: Attempt, outcome: Outcome, *, drains: bool) -> None:
-    if drains:
-        await _drain(gw, ticket, attempt)
+    if drains and await _drain(gw, ticket, attempt) and outcome is Outcome.HANGUP_BEFORE_OUTPUT:
+        outcome = Outcome.PROVIDER_ERROR_BEFORE_OUTPUT
     try:
         await settle(
             gw, ticket, attempt, outcome, status=CLIENT_CLOSED_REQUEST, error_code="client_closed_request"
@@ -43,37 +54,52 @@ async def _book(gw: Gateway, ticket: Ticket, attempt: Attempt, outcome: Outcome,
         log.critical("settle.not_durable", request_id=str(ticket.request_id), error=str(error))
 
 
-async def _drain(gw: Gateway, ticket: Ticket, attempt: Attempt) -> None:
-    """Read to the provider's final usage, within bounds; at a bound, what is known then is booked."""
+async def _drain(gw: Gateway, ticket: Ticket, attempt: Attempt) -> bool:
+    """Read to the provider's final usage, within bounds; at a bound, what is known then is booked.
+
+    True when the provider turned out to have refused the request.
+    """
+    request_id = str(ticket.request_id)
     try:
         async with asyncio.timeout(gw.limits.drain_ms / 1000):
             await _read_on(gw, ticket, attempt)
-    except (TimeoutError, UpstreamError, ProviderFailure) as error:
-        log.info("drain.incomplete", request_id=str(ticket.request_id), error=str(error) or "time is up")
+    except (TimeoutError, UpstreamError) as error:
+        log.info("drain.incomplete", request_id=request_id, error=str(error) or "time is up")
+    except ProviderFailure as failure:
+        log.info("drain.refused", request_id=request_id, error=str(failure))
+        return True
+    except Exception:
+        log.exception("drain.failed", request_id=request_id)
     finally:
-        if attempt.answer is not None:
-            attempt.answer.close()
+        _stop(attempt)
+    return False
 
 
 async def _read_on(gw: Gateway, ticket: Ticket, attempt: Attempt) -> None:
+    """Raises `ProviderFailure` when there is no answer but an error."""
     had_answer = attempt.answer is not None
-    chunk = await attempt.pending if attempt.pending is not None else b""
+    chunk = b"" if attempt.pending is None else await attempt.pending
     answer = attempt.opened()
+    exchange = attempt.exchange
+    if not is_ok(answer):
+        raise exchange.error(answer.status, answer.headers, b"")
     if not ticket.call.stream:
-        body = chunk if had_answer else await answer.read(gw.limits.answer_bytes_max)
-        attempt.exchange.answer(answer.status, body)
+        exchange.answer(answer.status, chunk if had_answer else await answer.read(gw.limits.answer_bytes_max))
         return
-    if not had_answer:
+    if attempt.pending is None or not had_answer:
         chunk = await answer.chunk()
-    await _read_stream(gw, attempt, answer, chunk)
+    await _read_stream(gw, attempt, chunk)
 
 
-async def _read_stream(gw: Gateway, attempt: Attempt, answer: Answer, chunk: bytes) -> None:
-    measured = attempt.exchange.measured
+async def _read_stream(gw: Gateway, attempt: Attempt, chunk: bytes) -> None:
+    exchange, answer = attempt.exchange, attempt.opened()
+    measured = exchange.measured
     size = 0
     while chunk and not measured.terminal and measured.error is None and size < gw.limits.drain_bytes:
-        attempt.exchange.feed(chunk)
+        exchange.feed(chunk)
         size += len(chunk)
         chunk = await answer.chunk()
     if not chunk:
-        attempt.exchange.end()
+        exchange.end()
+    if measured.error is not None:
+        raise measured.error

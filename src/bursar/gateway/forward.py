@@ -7,6 +7,7 @@ import structlog
 
 from bursar.adapters.providers import ProviderFailure, broken_answer
 from bursar.adapters.upstream import Answer, UpstreamError
+from bursar.gateway.dialects import Measured
 from bursar.gateway.errors import GatewayError
 from bursar.gateway.exchange import open_exchange
 from bursar.gateway.inbound import HungUp, Inbound, T
@@ -19,6 +20,9 @@ log = structlog.get_logger()
 
 ERROR_BYTES_MAX = 64 * 1024  # of a provider's error answer; it is only read to classify it
 OK_MIN, OK_MAX = 200, 299
+# A stream's first frames wait for output, so that a failure before it can go elsewhere; but not for ever:
+HELD_BACK_MS = 2_000
+HELD_BACK_BYTES_MAX = 16 * 1024
 
 
 class Refused(Exception):
@@ -39,7 +43,7 @@ class LeftWhileOpening(Exception):
 
 
 async def forward(gw: Gateway, ticket: Ticket, inbound: Inbound) -> Attempt:
-    """The first attempt that gives an answer: its headers are read, of a stream also the first frames.
+    """The first attempt that gives an answer: a whole one, or a stream's first output.
 
     Raises:
         Refused: the last provider tried failed before any output.
@@ -84,8 +88,8 @@ async def next_chunk(attempt: Attempt, inbound: Inbound) -> bytes:
         raise failure_of(error) from error
 
 
-async def read_whole(gw: Gateway, attempt: Attempt, inbound: Inbound) -> bytes:
-    """The whole body of a plain answer; raises as `next_chunk` does."""
+async def _read_whole(gw: Gateway, attempt: Attempt, inbound: Inbound) -> bytes:
+    """The body of a plain answer; raises as `next_chunk` does."""
     try:
         return await _until_hangup(attempt, inbound, attempt.opened().read(gw.limits.answer_bytes_max))
     except UpstreamError as error:
@@ -141,15 +145,22 @@ async def _open(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound)
     attempt.answer = answer
     attempt.first_byte_ms = gw.clock.monotonic_ms() - ticket.started_mono_ms
     attempt.exchange.opened(answer.headers)
-    if not OK_MIN <= answer.status <= OK_MAX:
-        raise await _error_answer(attempt, answer)
+    if not is_ok(answer):
+        raise await _error_answer(attempt, answer, inbound)
     if ticket.call.stream:
-        await _first_frames(attempt, inbound)
+        await _first_frames(gw, attempt, inbound)
+    else:
+        attempt.reply = attempt.exchange.answer(answer.status, await _read_whole(gw, attempt, inbound))
+
+
+def is_ok(answer: Answer) -> bool:
+    """Whether the status promises an answer rather than an error."""
+    return OK_MIN <= answer.status <= OK_MAX
 
 
 async def _send(gw: Gateway, attempt: Attempt, inbound: Inbound) -> Answer:
     exchange, route = attempt.exchange, attempt.offer.route
-    attempt.sent = True
+    attempt.note_sent()
     sending = gw.upstream.open(
         route.deployment.base_url + exchange.path, exchange.headers, exchange.body, route.timeouts
     )
@@ -160,7 +171,10 @@ async def _send(gw: Gateway, attempt: Attempt, inbound: Inbound) -> Answer:
         try:
             return await inbound.until_hangup(asyncio.shield(opening))
         except HungUp:
-            attempt.pending = asyncio.get_running_loop().create_task(_adopt(attempt, opening))
+            if attempt.sent:
+                attempt.pending = asyncio.get_running_loop().create_task(_adopt(attempt, opening))
+            else:
+                opening.cancel()
             raise
     except UpstreamError as error:
         attempt.sent = error.sent
@@ -175,28 +189,35 @@ async def _adopt(attempt: Attempt, opening: "asyncio.Future[Answer]") -> bytes:
     return b""
 
 
-async def _error_answer(attempt: Attempt, answer: Answer) -> ProviderFailure:
+async def _error_answer(attempt: Attempt, answer: Answer, inbound: Inbound) -> ProviderFailure:
     try:
-        body = await answer.read(ERROR_BYTES_MAX)
-    except UpstreamError:
+        body = await inbound.until_hangup(answer.read(ERROR_BYTES_MAX))
+    except (UpstreamError, HungUp):
         body = b""  # the status alone classifies it
     return attempt.exchange.error(answer.status, answer.headers, body)
 
 
-async def _first_frames(attempt: Attempt, inbound: Inbound) -> None:
-    """Read until there is a frame for the caller, so that a failure before it can still go elsewhere."""
-    exchange = attempt.exchange
-    measured = exchange.measured
-    while not attempt.first_frames and not measured.terminal:
+async def _first_frames(gw: Gateway, attempt: Attempt, inbound: Inbound) -> None:
+    """Read until there is output to hand on, or keep-alives have been held back long enough."""
+    frames = attempt.first_frames
+    due_ms = gw.clock.monotonic_ms() + HELD_BACK_MS
+    size = 0
+    while not _has_begun(attempt.exchange.measured):
         chunk = await next_chunk(attempt, inbound)
-        attempt.first_frames = exchange.feed(chunk) if chunk else exchange.end()
-        if measured.error is not None and not attempt.first_frames:
-            _close(attempt)
-            raise measured.error
+        frames += attempt.exchange.feed(chunk) if chunk else attempt.exchange.end()
+        if _has_begun(attempt.exchange.measured):
+            return
+        if attempt.exchange.measured.error is not None:
+            raise attempt.exchange.measured.error
         if not chunk:
-            break
-    if not attempt.first_frames and not measured.terminal:
-        raise broken_answer("The provider's stream ended before any output.")
+            raise broken_answer("The provider's stream ended before any output.")
+        size += len(chunk)
+        if frames and (size > HELD_BACK_BYTES_MAX or gw.clock.monotonic_ms() >= due_ms):
+            return
+
+
+def _has_begun(measured: Measured) -> bool:
+    return measured.output_started or measured.terminal
 
 
 def _note_failure(gw: Gateway, attempt: Attempt, failure: ProviderFailure) -> None:

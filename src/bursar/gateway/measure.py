@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bursar.core.payer import Outcome, usage_for, who_pays
+from bursar.core.payer import Basis, Outcome, usage_for, who_pays
 from bursar.core.pricing import Quote, Rating, rate
 from bursar.core.usage import INPUT_METERS, Meter, Usage
 from bursar.gateway.dialects import Measured
@@ -24,16 +24,13 @@ class Verdict:
     flags: list[str]
 
 
-_EMPTY: Final = Usage({})
-
-
 def ending(measured: Measured) -> Outcome:
     """How an answer ended whose stream or body came to its end while the caller was there."""
     if measured.error is not None or not measured.terminal:
         if measured.output_started:
             return Outcome.PROVIDER_ERROR_AFTER_OUTPUT
         return Outcome.PROVIDER_ERROR_BEFORE_OUTPUT
-    if measured.usage is None:
+    if measured.usage is None or not measured.usage_final:
         return Outcome.USAGE_MISSING
     if measured.explicit_zero:
         return Outcome.USAGE_ZERO
@@ -51,7 +48,7 @@ def judge(ticket: Ticket, attempt: Attempt, outcome: Outcome, now_mono_ms: int) 
     """Rate the attempt by the who-pays table; rounding happens here, once for cost and once for sale."""
     measured = attempt.exchange.measured
     payment = who_pays(outcome, ticket.key.policy)
-    if outcome is Outcome.COMPLETED and measured.usage is not None:
+    if payment.sale is payment.cost is Basis.MEASURED and outcome is Outcome.COMPLETED:
         sale_usage: Usage | None = measured.usage
         cost_usage: Usage | None = measured.usage
     else:
@@ -61,7 +58,7 @@ def judge(ticket: Ticket, attempt: Attempt, outcome: Outcome, now_mono_ms: int) 
     sold = _rate(attempt.offer.quote, sale_usage, ticket.key.asset)
     spent = sold if cost_usage is sale_usage else _rate(attempt.offer.quote, cost_usage, ticket.key.asset)
     shown, lines = (sale_usage, sold) if sale_usage is not None else (cost_usage, spent)
-    usage = shown or _EMPTY
+    usage = shown or Usage({}, raw=None if measured.usage is None else measured.usage.raw)
     flags = [*usage.flags, *(f"unpriced:{meter}" for meter in lines.unpriced)]
     if cost_usage is not sale_usage and cost_usage is not None and sale_usage is not None:
         flags.append("cost_from_other_figures")
@@ -88,26 +85,29 @@ def _figures(ticket: Ticket, attempt: Attempt, outcome: Outcome, now_mono_ms: in
     delivered_tokens = (
         measured.delivered_tokens if attempt.delivered_tokens is None else attempt.delivered_tokens
     )
-    delivered = _with_output(ticket, measured.usage, delivered_tokens)
+    if measured.terminal and measured.usage is not None and measured.usage_final:
+        delivered_tokens = min(delivered_tokens, measured.usage.output_tokens)  # our own count runs high
+    delivered = _with_output(ticket, measured, delivered_tokens)
     if outcome is Outcome.HANGUP_BEFORE_OUTPUT and not ticket.call.stream:
         unseen = _unseen_output(ticket, attempt, now_mono_ms)
-        estimated = _with_output(ticket, measured.usage, unseen)
+        estimated = _with_output(ticket, measured, unseen)
     else:
-        estimated = _with_output(ticket, measured.usage, measured.delivered_tokens)
+        estimated = _with_output(ticket, measured, measured.delivered_tokens)
     figures = {"delivered": delivered, "estimated": estimated}
-    if measured.usage is not None and measured.terminal:
+    if measured.usage is not None and measured.usage_final and measured.terminal:
         figures["reported"] = measured.usage
     elif measured.usage is not None:  # a placeholder of output is never a final figure
         figures["reported"] = estimated
     return {"reported": None, **figures}  # type: ignore[dict-item]  # None: the provider reported nothing
 
 
-def _with_output(ticket: Ticket, reported: Usage | None, output_tokens: int) -> Usage:
+def _with_output(ticket: Ticket, measured: Measured, output_tokens: int) -> Usage:
     """The provider's own input figures where it gave them, ours where not, and this much output."""
+    reported = measured.usage
     quantities: dict[Meter, int] = {}
     if reported is not None:
         quantities = {m: n for m, n in reported.quantities.items() if m in INPUT_METERS}
-    if not quantities:
+    if not quantities and not measured.usage_final:
         quantities = {Meter.IN_FRESH: ticket.call.input_tokens}
     if output_tokens:
         quantities[Meter.OUT_TEXT] = output_tokens

@@ -5,7 +5,6 @@ from uuid import UUID
 
 import structlog
 
-from bursar.adapters.providers import ProviderFailure
 from bursar.core.chat import BadRequest
 from bursar.core.payer import Outcome
 from bursar.gateway.admit import choose_model, offers_for
@@ -14,7 +13,7 @@ from bursar.gateway.dialects import openai_chat
 from bursar.gateway.drain import leave
 from bursar.gateway.errors import GatewayError, books_unavailable, internal_error, overloaded
 from bursar.gateway.flushing import NotDurable
-from bursar.gateway.forward import LeftWhileOpening, Refused, forward, read_whole, told
+from bursar.gateway.forward import LeftWhileOpening, Refused, forward
 from bursar.gateway.inbound import HungUp, Inbound
 from bursar.gateway.measure import ending
 from bursar.gateway.runtime import Gateway
@@ -118,19 +117,9 @@ async def _admit(gw: Gateway, inbound: Inbound, request_id: UUID, now_ms: int) -
 
 
 async def _answer(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:
-    """A whole answer: read, measure, settle, release."""
-    try:
-        body = await read_whole(gw, attempt, inbound)
-        reply = attempt.exchange.answer(200, body)
-    except HungUp:
-        leave(gw, ticket, attempt)
-        return
-    except ProviderFailure as failure:
-        attempt.failure = failure
-        await _book_refusal(gw, ticket, attempt, told(failure))
-        raise told(failure) from failure
+    """A whole answer: settle, then release."""
     settled = await settle(gw, ticket, attempt, ending(attempt.exchange.measured), status=200)
-    await inbound.respond(200, {**JSON_HEADERS, **settled.headers(ticket)}, reply)
+    await inbound.respond(200, {**JSON_HEADERS, **settled.headers(ticket)}, attempt.reply)
 
 
 async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:

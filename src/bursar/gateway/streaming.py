@@ -35,20 +35,22 @@ async def pass_on(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         try:
             chunk = await next_chunk(attempt, inbound)
         except ProviderFailure as failure:
-            return told(failure)
+            return await _end_of_stream(exchange, inbound, told(failure))
         if not chunk:
-            return await _end_of_stream(exchange, inbound)
+            return await _end_of_stream(exchange, inbound, _broken_off())
         keeper.passed_bytes += len(chunk)
         frames = exchange.feed(chunk)
 
 
-async def _end_of_stream(exchange: Exchange, inbound: Inbound) -> GatewayError | None:
-    """The provider closed: what was still buffered goes out; without its end marker it is incomplete."""
+async def _end_of_stream(exchange: Exchange, inbound: Inbound, failure: GatewayError) -> GatewayError | None:
+    """The provider is gone: what was still buffered goes out. `failure`, unless the answer had ended."""
     frames = exchange.end()
     if frames:
         await inbound.send(frames)
-    if exchange.measured.terminal:
-        return None
+    return None if exchange.measured.terminal else failure
+
+
+def _broken_off() -> GatewayError:
     return GatewayError(502, "provider_error", "The provider's stream broke off.")
 
 

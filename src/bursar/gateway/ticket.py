@@ -55,7 +55,8 @@ class Attempt:
 
     `sent`: something of the request may have reached the provider. `delivered_tokens`: output handed to the
     caller when he hung up or was cut off, None while he is still there. `pending`: a read that goes on
-    although nobody waits for it.
+    although nobody waits for it. `first_frames`, `reply`: what a stream began with, and a whole answer, ready
+    for the caller.
     """
 
     number: int
@@ -70,6 +71,10 @@ class Attempt:
     failure: ProviderFailure | None = None
     pending: "Task[bytes] | None" = None
     first_frames: list[bytes] = field(default_factory=list)
+    reply: bytes = b""
+
+    def note_sent(self) -> None:
+        self.sent = True
 
     def opened(self) -> Answer:
         """The answer; only an attempt that was opened has one."""

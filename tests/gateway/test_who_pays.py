@@ -1,0 +1,460 @@
+"""MONEY §4, row by row: for each provider type, whole and streamed, who pays exactly what.
+
+Every figure expected here comes from what the provider was told to report and the seeded prices; where the
+gateway has to estimate, from texts whose count is plain: letters and blanks, three to a token.
+"""
+
+import asyncio
+
+import pytest
+from proving import (
+    KINDS,
+    Customer,
+    cost_of,
+    eventually,
+    hold_of,
+    input_estimate,
+    sale_of,
+    tokens_of_letters,
+)
+from raw_provider import (
+    LAST_CHUNK,
+    OK_STREAM,
+    Visit,
+    chunked,
+    completion,
+    ending,
+    opening,
+    raw_provider,
+    whole_answer,
+    words,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SAID = "hello there"
+ASKED = input_estimate(SAID)
+ANSWER = '"one two three four five six seven eight nine ten"'
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+streamed_or_not = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+
+
+@every_kind
+@streamed_or_not
+class TestNormalEnd:
+    @pytest.mark.parametrize(
+        ("script", "tokens"),
+        [
+            ("input_tokens=100 output_tokens=20", {"in_fresh": 100, "out_text": 20}),
+            (
+                "input_tokens=1000 output_tokens=21 cached=300 cache_write=100",
+                {"in_fresh": 600, "cache_read": 300, "cache_write_5m": 100, "out_text": 21},
+            ),
+            ("input_tokens=9 output_tokens=12 reasoning=5", {"in_fresh": 9, "out_text": 17}),
+        ],
+        ids=["plain", "cache", "reasoning"],
+    )
+    async def test_sells_and_costs_what_the_provider_measured(
+        self, customer: Customer, kind: str, *, stream: bool, script: str, tokens: dict[str, int]
+    ) -> None:
+        customer.fault(kind, script)
+        reply = await customer.chat(kind, SAID, stream=stream)
+        row = await customer.one_row()
+        assert reply.status == 200
+        assert reply.is_complete
+        assert (row["outcome"], row["status"], row["error_code"]) == ("completed", 200, None)
+        assert (row["sale"], row["cost"]) == (sale_of(**tokens), cost_of(**tokens))
+        assert not row["estimated"]
+
+
+@every_kind
+@streamed_or_not
+class TestProviderErrorBeforeOutput:
+    async def test_costs_nobody_anything(self, customer: Customer, kind: str, *, stream: bool) -> None:
+        customer.fault(kind, "status=500")
+        reply = await customer.chat(kind, SAID, stream=stream)
+        row = await customer.one_row()
+        assert (reply.status, reply.error["code"]) == (502, "provider_error")
+        assert (row["outcome"], row["status"]) == ("provider_error_before_output", 502)
+        assert (row["sale"], row["cost"]) == (0, 0)
+
+    @pytest.mark.parametrize(
+        "script",
+        ["status=503", "status=429 retry_after=2", "status=401", "status=529", "garbage", "empty_body"],
+        ids=lambda script: str(script).split()[0],
+    )
+    async def test_is_tried_elsewhere_with_one_row_each(
+        self, customer: Customer, kind: str, *, stream: bool, script: str
+    ) -> None:
+        await customer.serve(kind, credentials=2)
+        customer.fault(kind, script)
+        customer.fault(kind, "input_tokens=10 output_tokens=7")
+        reply = await customer.chat(kind, SAID, stream=stream)
+        failed, answered = await customer.usage()
+        assert reply.status == 200
+        assert (failed["attempt"], failed["outcome"]) == (0, "provider_error_before_output")
+        assert (failed["sale"], failed["cost"]) == (0, 0)
+        assert (answered["attempt"], answered["outcome"]) == (1, "completed")
+        assert (answered["sale"], answered["cost"]) == (
+            sale_of(in_fresh=10, out_text=7),
+            cost_of(in_fresh=10, out_text=7),
+        )
+        assert failed["request_id"] == answered["request_id"]
+        assert failed["credential_id"] != answered["credential_id"]
+
+    @pytest.mark.parametrize("how", ["fin", "rst", "half_a_head", "half_a_body"])
+    async def test_is_tried_elsewhere_when_the_connection_breaks(
+        self, customer: Customer, kind: str, *, stream: bool, how: str
+    ) -> None:
+        async def script(visit: Visit) -> None:
+            if len(provider.visits) == 1:
+                await break_off(visit, how)
+            elif stream:
+                events = [*opening(kind, sent=10), *words(kind, "one"), *ending(kind, sent=10, came=7)]
+                await visit.say(OK_STREAM + chunked(*events) + LAST_CHUNK)
+            else:
+                await visit.say(whole_answer(completion(kind, "one", sent=10, came=7)))
+
+        async with raw_provider(script) as provider:
+            await customer.serve(kind, base_url=provider.base_url(kind), credentials=2)
+            reply = await customer.chat(kind, SAID, stream=stream)
+            failed, answered = await customer.usage()
+        assert reply.text() == "one"
+        assert (failed["outcome"], failed["sale"], failed["cost"]) == ("provider_error_before_output", 0, 0)
+        assert answered["sale"] == sale_of(in_fresh=10, out_text=7)
+
+
+async def break_off(visit: Visit, how: str) -> None:
+    """End a visit in the middle of the answer."""
+    if how == "half_a_head":
+        await visit.say(b"HTTP/1.1 200 OK\r\ncontent-")
+    elif how == "half_a_body":
+        await visit.say(b'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"choices":')
+    elif how == "rst":
+        visit.reset()
+
+
+@every_kind
+class TestErrorInsideAStreamBeforeOutput:
+    async def test_is_tried_elsewhere_too(self, customer: Customer, kind: str) -> None:
+        await customer.serve(kind, credentials=2)
+        customer.fault(kind, "error_event_after=1 input_tokens=10")
+        customer.fault(kind, "input_tokens=10 output_tokens=7")
+        reply = await customer.chat(kind, SAID, stream=True)
+        failed, answered = await customer.usage()
+        told = 10 if kind == "anthropic" else 0  # only Anthropic had reported its input by then
+        assert reply.status == 200
+        assert (failed["outcome"], failed["sale"], failed["cost"]) == (
+            "provider_error_before_output",
+            0,
+            cost_of(in_fresh=told),
+        )
+        assert answered["sale"] == sale_of(in_fresh=10, out_text=7)
+
+    async def test_sells_nothing_and_costs_what_was_reported(self, customer: Customer, kind: str) -> None:
+        customer.fault(kind, "error_event_after=1 input_tokens=10")
+        reply = await customer.chat(kind, SAID, stream=True)
+        row = await customer.one_row()
+        told = 10 if kind == "anthropic" else 0
+        assert reply.status in {502, 503}
+        assert (row["outcome"], row["sale"]) == ("provider_error_before_output", 0)
+        assert row["cost"] == cost_of(in_fresh=told)
+
+
+@every_kind
+class TestProviderErrorAfterOutput:
+    @pytest.mark.parametrize(
+        "how", ["error_event_after", "cut_after_events", "rst_after_events", "cut_mid_event"]
+    )
+    async def test_sells_what_was_delivered(self, customer: Customer, kind: str, how: str) -> None:
+        events = 6 if kind == "anthropic" else 4
+        customer.fault(kind, f"{how}={events} input_tokens=50 text={ANSWER}")
+        reply = await customer.chat(kind, SAID, stream=True)
+        row = await customer.one_row()
+        sent = 50 if kind == "anthropic" else ASKED
+        came = tokens_of_letters("one two three")
+        assert reply.text() == "one two three"
+        assert reply.events()[-1] == "[DONE]"
+        assert reply.events()[-2]["error"]["code"] in {"provider_error", "provider_overloaded"}
+        assert row["outcome"] == "provider_error_after_output"
+        assert row["estimated"]
+        assert (row["sale"], row["cost"]) == (
+            sale_of(in_fresh=sent, out_text=came),
+            cost_of(in_fresh=sent, out_text=came),
+        )
+
+
+class TestHangupBeforeOutput:
+    @every_kind
+    @streamed_or_not
+    async def test_sells_the_input_when_the_provider_stops_too(
+        self, customer: Customer, kind: str, *, stream: bool
+    ) -> None:
+        customer.fault(kind, "silence_before_headers")
+        async with customer.calling() as caller:
+            await customer.start(caller, kind, SAID, stream=stream, max_tokens=2)
+            await eventually(lambda: customer.stack.simulator.log.requests_open == 1)
+            await asyncio.sleep(0.08)  # more than two tokens' worth at the assumed 50 a second
+            caller.hang_up()
+            row = await customer.one_row()
+        unseen = 0 if stream else 2
+        assert (row["outcome"], row["status"]) == ("hangup_before_output", 499)
+        assert row["estimated"]
+        assert (row["sale"], row["cost"]) == (
+            sale_of(in_fresh=ASKED, out_text=unseen),
+            cost_of(in_fresh=ASKED, out_text=unseen),
+        )
+
+    @every_kind
+    async def test_uses_the_input_the_provider_reported(self, customer: Customer, kind: str) -> None:
+        events = 3 if kind == "anthropic" else 1
+        customer.fault(kind, f"silence_after_events={events} input_tokens=40")
+        async with customer.calling() as caller:
+            await customer.start(caller, kind, SAID, stream=True)
+            log = customer.stack.simulator.log
+            await eventually(lambda: log.exchanges and log.exchanges[-1].events_sent == events)
+            await asyncio.sleep(0.05)
+            caller.hang_up()
+            row = await customer.one_row()
+        sent = 40 if kind == "anthropic" else ASKED
+        assert row["outcome"] == "hangup_before_output"
+        assert (row["sale"], row["cost"]) == (sale_of(in_fresh=sent), cost_of(in_fresh=sent))
+
+    @every_kind
+    @streamed_or_not
+    async def test_sells_what_the_provider_reports_when_it_bills_on(
+        self, customer: Customer, kind: str, *, stream: bool
+    ) -> None:
+        go_on = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await go_on.wait()
+            if stream:
+                events = [
+                    *opening(kind, sent=30),
+                    *words(kind, "one", " two"),
+                    *ending(kind, sent=30, came=4),
+                ]
+                await visit.say(OK_STREAM + chunked(*events) + LAST_CHUNK)
+            else:
+                await visit.say(whole_answer(completion(kind, "one two", sent=30, came=4)))
+
+        async with raw_provider(script) as provider, customer.calling() as caller:
+            await customer.serve(kind, base_url=provider.base_url(kind), aborts_stop_billing=False)
+            await customer.start(caller, kind, SAID, stream=stream)
+            await eventually(lambda: provider.visits)
+            caller.hang_up()
+            await asyncio.sleep(0.05)
+            assert not provider.visits[0].gone.is_set()
+            go_on.set()
+            row = await customer.one_row()
+        assert row["outcome"] == "hangup_before_output"
+        assert not row["estimated"]
+        assert (row["sale"], row["cost"]) == (
+            sale_of(in_fresh=30, out_text=4),
+            cost_of(in_fresh=30, out_text=4),
+        )
+
+    @every_kind
+    @streamed_or_not
+    async def test_never_sells_more_than_was_held(
+        self, customer: Customer, kind: str, *, stream: bool
+    ) -> None:
+        go_on = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await go_on.wait()
+            if stream:
+                events = [*opening(kind, sent=30), *words(kind, "one"), *ending(kind, sent=30, came=900)]
+                await visit.say(OK_STREAM + chunked(*events) + LAST_CHUNK)
+            else:
+                await visit.say(whole_answer(completion(kind, "one", sent=30, came=900)))
+
+        async with raw_provider(script) as provider, customer.calling() as caller:
+            await customer.serve(kind, base_url=provider.base_url(kind), aborts_stop_billing=False)
+            await customer.start(caller, kind, SAID, stream=stream, max_tokens=5)
+            await eventually(lambda: provider.visits)
+            caller.hang_up()
+            await asyncio.sleep(0.02)
+            go_on.set()
+            row = await customer.one_row()
+        assert row["sale"] == hold_of(ASKED, 5)
+        assert row["cost"] == cost_of(in_fresh=30, out_text=900)
+
+
+@every_kind
+class TestHangupMidstream:
+    async def test_sells_what_was_delivered_when_the_provider_stops_too(
+        self, customer: Customer, kind: str
+    ) -> None:
+        events = 6 if kind == "anthropic" else 4
+        customer.fault(kind, f"silence_after_events={events} input_tokens=50 text={ANSWER}")
+        async with customer.calling() as caller:
+            await customer.start(caller, kind, SAID, stream=True)
+            await caller.until(b" three")
+            caller.hang_up()
+            row = await customer.one_row()
+        sent = 50 if kind == "anthropic" else ASKED
+        came = tokens_of_letters("one two three")
+        assert (row["outcome"], row["status"]) == ("hangup_midstream", 499)
+        assert (row["sale"], row["cost"]) == (
+            sale_of(in_fresh=sent, out_text=came),
+            cost_of(in_fresh=sent, out_text=came),
+        )
+
+    @pytest.mark.parametrize(("reported", "sold"), [(20, 5), (3, 3)], ids=["delivered", "capped"])
+    async def test_costs_the_final_usage_when_the_provider_bills_on(
+        self, customer: Customer, kind: str, reported: int, sold: int
+    ) -> None:
+        go_on = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            first = [*opening(kind, sent=30), *words(kind, "one", " two", " three")]
+            await visit.say(OK_STREAM + chunked(*first))
+            await go_on.wait()
+            rest = [*words(kind, " four", " five"), *ending(kind, sent=30, came=reported)]
+            await visit.say(chunked(*rest) + LAST_CHUNK)
+
+        async with raw_provider(script) as provider, customer.calling() as caller:
+            await customer.serve(kind, base_url=provider.base_url(kind), aborts_stop_billing=False)
+            await customer.start(caller, kind, SAID, stream=True)
+            await caller.until(b" three")
+            caller.hang_up()
+            await asyncio.sleep(0.05)
+            go_on.set()
+            row = await customer.one_row()
+        assert tokens_of_letters("one two three") == 5
+        assert row["outcome"] == "hangup_midstream"
+        assert row["sale"] == sale_of(in_fresh=30, out_text=sold)  # never more than was produced
+        assert row["cost"] == cost_of(in_fresh=30, out_text=reported)
+
+
+@every_kind
+@streamed_or_not
+class TestUsageMissing:
+    async def test_sells_our_estimate(self, customer: Customer, kind: str, *, stream: bool) -> None:
+        customer.fault(kind, f"no_usage text={ANSWER}")
+        reply = await customer.chat(kind, SAID, stream=stream)
+        row = await customer.one_row()
+        came = tokens_of_letters(ANSWER.strip('"'))
+        assert reply.status == 200
+        assert (row["outcome"], row["estimated"]) == ("usage_missing", True)
+        assert (row["sale"], row["cost"]) == (
+            sale_of(in_fresh=ASKED, out_text=came),
+            cost_of(in_fresh=ASKED, out_text=came),
+        )
+
+    async def test_never_sells_more_than_was_held(
+        self, customer: Customer, kind: str, *, stream: bool
+    ) -> None:
+        customer.fault(kind, 'no_usage text="日日日日日"')
+        await customer.chat(kind, SAID, stream=stream, max_tokens=5)
+        row = await customer.one_row()
+        assert row["outcome"] == "usage_missing"
+        assert row["cost"] == cost_of(in_fresh=ASKED, out_text=8)  # one and a half each, rounded up
+        assert row["sale"] == hold_of(ASKED, 5) < sale_of(in_fresh=ASKED, out_text=8)
+
+
+class TestUsageOfTheInputOnly:
+    async def test_is_a_missing_usage(self, customer: Customer) -> None:
+        customer.fault("anthropic", f"no_final_usage input_tokens=50 text={ANSWER}")
+        await customer.chat("anthropic", SAID, stream=True)
+        row = await customer.one_row()
+        came = tokens_of_letters(ANSWER.strip('"'))
+        assert (row["outcome"], row["estimated"]) == ("usage_missing", True)
+        assert (row["sale"], row["cost"]) == (
+            sale_of(in_fresh=50, out_text=came),
+            cost_of(in_fresh=50, out_text=came),
+        )
+
+
+@every_kind
+@streamed_or_not
+class TestExplicitZero:
+    async def test_is_free(self, customer: Customer, kind: str, *, stream: bool) -> None:
+        customer.fault(kind, "zero_usage")
+        reply = await customer.chat(kind, SAID, stream=stream)
+        row = await customer.one_row()
+        assert reply.text()
+        assert (row["outcome"], row["sale"], row["cost"]) == ("usage_zero", 0, 0)
+
+
+@every_kind
+@streamed_or_not
+class TestContentFilter:
+    @pytest.mark.parametrize("fault", ["content_filter", "refusal"])
+    async def test_is_sold_as_the_provider_bills_it(
+        self, customer: Customer, kind: str, *, stream: bool, fault: str
+    ) -> None:
+        customer.fault(kind, f"{fault} input_tokens=25")
+        reply = await customer.chat(kind, SAID, stream=stream)
+        row = await customer.one_row()
+        filtered = fault == "content_filter" or kind == "anthropic"
+        assert reply.status == 200
+        assert row["outcome"] == ("content_filtered" if filtered else "completed")
+        came = row["output_tokens"]
+        assert came > 0
+        assert (row["sale"], row["cost"]) == (
+            sale_of(in_fresh=25, out_text=came),
+            cost_of(in_fresh=25, out_text=came),
+        )
+
+    async def test_of_the_whole_request_costs_nothing(
+        self, customer: Customer, kind: str, *, stream: bool
+    ) -> None:
+        code = "error_type=content_policy_violation" if kind == "anthropic" else "error_code=content_filter"
+        customer.fault(kind, f"status=400 {code}")
+        reply = await customer.chat(kind, SAID, stream=stream)
+        row = await customer.one_row()
+        assert reply.status == 400
+        assert (row["sale"], row["cost"]) == (0, 0)
+
+
+@every_kind
+class TestOverrides:
+    """An organisation's own rows of the table replace the default ones, for it alone."""
+
+    @pytest.mark.parametrize(
+        ("policy", "sale", "cost"),
+        [
+            ({"sale": "nothing", "cost": "delivered"}, 0, 5),
+            ({"sale": "delivered", "cost": "nothing"}, 5, 0),
+            ({"sale": "nothing", "cost": "nothing"}, 0, 0),
+        ],
+    )
+    async def test_decide_what_a_broken_stream_costs(
+        self, customer: Customer, kind: str, policy: dict[str, str], sale: int, cost: int
+    ) -> None:
+        await customer.set_policy({"provider_error_after_output": policy})
+        events = 6 if kind == "anthropic" else 4
+        customer.fault(kind, f"cut_after_events={events} input_tokens={ASKED} text={ANSWER}")
+        await customer.chat(kind, SAID, stream=True)
+        row = await customer.one_row()
+        assert row["outcome"] == "provider_error_after_output"
+        assert row["sale"] == (sale_of(in_fresh=ASKED, out_text=sale) if sale else 0)
+        assert row["cost"] == (cost_of(in_fresh=ASKED, out_text=cost) if cost else 0)
+
+    async def test_can_keep_an_estimate_within_the_hold(self, customer: Customer, kind: str) -> None:
+        await customer.set_policy({
+            "usage_missing": {"sale": "estimated", "cost": "nothing", "within_hold": False}
+        })  # fmt: skip
+        customer.fault(kind, 'no_usage text="🙂🙂🙂🙂🙂"')
+        await customer.chat(kind, SAID, max_tokens=5)
+        row = await customer.one_row()
+        assert row["sale"] == sale_of(in_fresh=ASKED, out_text=20) > hold_of(ASKED, 5)
+        assert row["cost"] == 0
+
+    async def test_leave_the_normal_end_alone(self, customer: Customer, kind: str) -> None:
+        await customer.set_policy({"hangup_midstream": {"sale": "nothing", "cost": "nothing"}})
+        customer.fault(kind, "input_tokens=10 output_tokens=7")
+        await customer.chat(kind, SAID)
+        row = await customer.one_row()
+        assert row["sale"] == sale_of(in_fresh=10, out_text=7)
+
+    async def test_can_free_a_normal_end(self, customer: Customer, kind: str) -> None:
+        await customer.set_policy({"completed": {"sale": "nothing", "cost": "measured"}})
+        customer.fault(kind, "input_tokens=10 output_tokens=7")
+        await customer.chat(kind, SAID)
+        row = await customer.one_row()
+        assert (row["sale"], row["cost"]) == (0, cost_of(in_fresh=10, out_text=7))
