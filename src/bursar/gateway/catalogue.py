@@ -7,7 +7,7 @@ from uuid import UUID
 
 from bursar.core.explanation import explain
 from bursar.gateway.authenticate import authenticate
-from bursar.gateway.errors import GatewayError, books_unavailable
+from bursar.gateway.errors import GatewayError, books_unavailable, model_not_found
 from bursar.gateway.inbound import Inbound
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.snapshot import KeyRecord, ModelRecord, Snapshot, price_row
@@ -58,7 +58,7 @@ def show_model(snapshot: Snapshot, key: KeyRecord, name: str) -> dict[str, Any]:
     """
     model = snapshot.models.get(name)
     if model is None or not key.allows(name, model.name) or not _is_offered(model):
-        raise _no_such(name, model)
+        raise model_not_found(name, model.successor if model is not None and model.is_retired else None)
     return _card(name, model)
 
 
@@ -89,12 +89,6 @@ async def explain_request(gw: Gateway, key: KeyRecord, request_id: str) -> Mappi
 
 def _no_usage(request_id: str) -> GatewayError:
     return GatewayError(404, "usage_not_found", f"There is no usage of a request {request_id[:64]!r}.")
-
-
-def _no_such(name: str, model: ModelRecord | None) -> GatewayError:
-    successor = model.successor if model is not None and model.is_retired else None
-    hint = f" It was retired; use {successor!r} instead." if successor else ""
-    return GatewayError(404, "model_not_found", f"The model {name!r} does not exist.{hint}", param="model")
 
 
 def _is_offered(model: ModelRecord) -> bool:

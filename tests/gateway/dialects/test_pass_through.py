@@ -254,6 +254,12 @@ class TestStreams:
         assert sum(map(len, asked.measured._unread)) <= FOLD_SIZE
         assert asked.measured.delivered_tokens >= tokens_of_text("word" * (2 * FOLD_SIZE // len(word)))
 
+    @pytest.mark.parametrize("junk", [b"\xff\xfe{\x00\n\n", b"<html>\n\n", b": \xc3\x28\n\n"])
+    def test_bytes_that_are_no_events_are_kept_from_the_caller(self, junk: bytes) -> None:
+        asked = exchange(**ASKING)
+        assert asked.feed(junk) == []
+        assert b"".join(asked.feed(STREAM)).startswith(b"data: ")
+
     def test_comments_pass_and_late_usage_is_withheld(self) -> None:
         asked = exchange(OpenAICompatible(), **ASKING)
         passed = asked.feed(recorded("compatible/openrouter.sse"))

@@ -152,7 +152,7 @@ def is_plain(chunk: bytes) -> bool:
 
 
 def is_keepalive(frame: bytes) -> bool:
-    """Whether a frame without data is a comment; anything else may be bytes that callers cannot even decode."""
+    """Whether a frame without data is a comment; other bytes may be such as callers cannot even decode."""
     return frame.startswith(b":") and frame.isascii()
 
 
