@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from bursar_process import Program, running
-from operator_client import Customer, Operator
+from operator_client import Customer, NewCustomer, Operator
 from psycopg import sql
 
 from bursar.db.checks import check_books, is_clean
@@ -23,8 +23,6 @@ from bursar.simulator import Simulator, SimulatorSettings, in_thread
 
 TEMPLATE = "bursar_template"  # made by the fixture `postgres`
 OPERATOR_TOKEN = "bursar_op_" + "t" * 40
-
-NewCustomer = Callable[..., Customer]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What an operator does through the API: providers, prices, organisations, money, keys. And his customers."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -180,3 +181,6 @@ class Customer:
 
     def _client(self) -> openai.OpenAI:
         return openai.OpenAI(api_key=self.key, base_url=self.base_url, max_retries=0, timeout=CALL_S_MAX)
+
+
+NewCustomer = Callable[..., Customer]
