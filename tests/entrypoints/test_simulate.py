@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import httpx2
 
@@ -39,3 +40,25 @@ class TestSimulate:
             )
         assert refused.returncode == 1
         assert "bursar simulate --port" in refused.stderr
+
+    def test_waits_for_its_turn_beside_another_demo(self) -> None:
+        with listen("127.0.0.1", 0) as taken:
+            port = port_of(taken)
+            waiting = subprocess.Popen(
+                [*COMMAND, "--port", str(port), "--with-parent"], stdin=subprocess.PIPE
+            )
+        address = f"http://127.0.0.1:{port}/sim/health"
+        deadline = time.monotonic() + WAIT_S_MAX
+        while not answers(address):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert waiting.stdin is not None
+        waiting.stdin.close()
+        assert waiting.wait(WAIT_S_MAX) == 0
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx2.get(address).is_success
+    except httpx2.TransportError:
+        return False
