@@ -5,10 +5,12 @@ import sys
 import time
 
 import httpx2
+import pytest
 
 from bursar.entrypoints.listening import listen, port_of
 
 WAIT_S_MAX = 60
+STARTED_S = 3
 COMMAND = [sys.executable, "-m", "bursar.entrypoints.cli", "simulate"]
 
 
@@ -47,6 +49,8 @@ class TestSimulate:
             waiting = subprocess.Popen(
                 [*COMMAND, "--port", str(port), "--with-parent"], stdin=subprocess.PIPE
             )
+            with pytest.raises(subprocess.TimeoutExpired):
+                waiting.wait(STARTED_S)
         address = f"http://127.0.0.1:{port}/sim/health"
         deadline = time.monotonic() + WAIT_S_MAX
         while not answers(address):
