@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 READY := .venv/.ready
-PYTEST_WORKERS ?= auto
+PYTEST_WORKERS ?= logical
 
 .PHONY: help setup demo test check format bench bench-peers env-example openapi lock clean
 .PHONY: db-migrate db-check db-revision
