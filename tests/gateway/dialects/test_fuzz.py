@@ -3,7 +3,7 @@
 from typing import Any
 
 import orjson
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bursar.adapters.providers import Provider, ProviderFailure
@@ -29,7 +29,7 @@ ATOMS = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=Fal
 SAID = st.recursive(
     ATOMS | SAID_WORDS | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SAID_KEYS, inner, max_size=5),
-    max_leaves=12,
+    max_leaves=8,
 )
 EVENTS = st.fixed_dictionaries(
     {"type": SAID_WORDS},
@@ -49,7 +49,7 @@ ASKED_WORDS = st.sampled_from([
 ASKED = st.recursive(
     ATOMS | ASKED_WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ASKED_KEYS, inner, max_size=4),
-    max_leaves=12,
+    max_leaves=8,
 )
 CALLS = st.lists(
     st.fixed_dictionaries(
@@ -82,6 +82,8 @@ OPTION_NAMES = (
     "function_call", "reasoning_effort",
 )  # fmt: skip
 OPTIONS = st.fixed_dictionaries({}, optional=dict.fromkeys(OPTION_NAMES, ASKED))
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""These strategies nest deeply; how fast this machine draws from them is not what is tested."""
 PROVIDERS = st.sampled_from([OpenAI(), Anthropic()])
 
 
@@ -95,8 +97,8 @@ def exchange(provider: Provider, **properties: Any) -> Exchange:
 
 
 class TestProvidersWords:
-    @settings(max_examples=300)
-    @given(PROVIDERS, st.lists(EVENTS, max_size=6))
+    @settings(PATIENT, max_examples=200)
+    @given(PROVIDERS, st.lists(EVENTS, max_size=4))
     def test_no_stream_breaks_the_reader(self, provider: Provider, events: list[Any]) -> None:
         asked = exchange(provider, stream=True)
         for event in events:
@@ -105,7 +107,7 @@ class TestProvidersWords:
         assert asked.measured.delivered_tokens >= 0
         assert asked.tail({})[-1] == b"data: [DONE]\n\n"
 
-    @settings(max_examples=300)
+    @settings(PATIENT, max_examples=200)
     @given(PROVIDERS, SAID | EVENTS)
     def test_no_answer_breaks_the_reader(self, provider: Provider, body: Any) -> None:
         asked = exchange(provider)
@@ -117,7 +119,7 @@ class TestProvidersWords:
             status, said = 200, orjson.loads(answered)["choices"]
         assert (status == 200) == isinstance(said, list)
 
-    @settings(max_examples=200)
+    @settings(PATIENT, max_examples=100)
     @given(PROVIDERS, st.integers(300, 599), SAID)
     def test_no_error_breaks_the_classifier(self, provider: Provider, status: int, body: Any) -> None:
         failure = exchange(provider).error(status, {}, orjson.dumps(body))
@@ -125,7 +127,7 @@ class TestProvidersWords:
 
 
 class TestCallersWords:
-    @settings(max_examples=500)
+    @settings(PATIENT, max_examples=300)
     @given(PROVIDERS, MESSAGES, OPTIONS)
     def test_no_request_breaks_the_translation(
         self, provider: Provider, messages: list[Any], options: dict[str, Any]

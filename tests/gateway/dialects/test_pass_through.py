@@ -21,7 +21,7 @@ from bursar.gateway.exchange import open_exchange
 from recorded import SECRET, attempt, recorded
 
 STREAM = recorded("openai/stream.sse")
-ASKING = {"stream": True, "stream_options": {"include_usage": True}}
+ASKING: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 def exchange(provider: OpenAI | None = None, *, max_tokens: int | None = None, **properties: Any) -> Exchange:
