@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from bursar.db.engine import ReadSession, Transaction
 from bursar.db.tables import model, price, provider, route, setting
@@ -36,7 +36,11 @@ def in_force_at(now: datetime) -> sa.ColumnElement[bool]:
     """Only the newest row not after `now` of each place of the book."""
     newest = (
         sa.select(price.c.id)
-        .distinct(price.c.provider_id, price.c.model, price.c.meter, price.c.currency, price.c.tier_from)
+        .ext(
+            distinct_on(
+                price.c.provider_id, price.c.model, price.c.meter, price.c.currency, price.c.tier_from
+            )
+        )
         .where(price.c.effective_from <= now)
         .order_by(
             price.c.provider_id,
