@@ -128,7 +128,7 @@ class TestDemo:
             demo.interrupt()
         finally:
             demo.kill_if_needed()
-        assert "gpt-4.1-mini                 openai, real" in demo.said
+        assert "gpt-4.1-mini                 OpenAI itself" in demo.said
         assert pasted.stdout.startswith("HTTP/1.1 200")
         assert {one["slug"] for one in providers} == {"openai", "simulated-openai", "simulated-anthropic"}
         assert "sk-proj" not in json.dumps(providers)

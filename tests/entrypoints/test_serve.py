@@ -1,12 +1,19 @@
 import asyncio
+import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
+import httpx2
+import pytest
 from starlette.types import Receive, Scope, Send
 
 from bursar.entrypoints.listening import listen, port_of
 from bursar.entrypoints.serve import OnePort, run_server
 from bursar.settings import Settings
+from scratch_database import ScratchDatabase
 
 WAIT_S_MAX = 20
 
@@ -76,3 +83,38 @@ class TestStopping:
             app.may_answer.set()
             assert (await asked).endswith("slow")
             await server
+
+
+class TestPrograms:
+    @pytest.mark.parametrize(
+        ("command", "answers"),
+        [
+            ("serve", {"/v1/models": 401, "/api/v1/providers": 401, "/docs": 200}),
+            ("gateway", {"/v1/models": 401, "/docs": 401}),
+            ("api", {"/v1/models": 404, "/api/v1/providers": 401, "/docs": 200}),
+        ],
+    )
+    def test_serve_their_own_paths_and_stop_in_order(
+        self, database: ScratchDatabase, tmp_path: Path, command: str, answers: dict[str, int]
+    ) -> None:
+        program = subprocess.Popen(
+            [sys.executable, "-m", "bursar.entrypoints.cli", command, "--port", "0"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                "BURSAR_DATABASE_URL": database.url,
+                "BURSAR_DATA_DIR": str(tmp_path),
+                "BURSAR_LOG_FORMAT": "json",
+            },
+        )
+        assert program.stderr is not None
+        listening = next(line for line in program.stderr if "server.listening" in line)
+        address = json.loads(listening)["address"]
+        found = {path: httpx2.get(address + path).status_code for path in answers}
+        program.send_signal(signal.SIGTERM)
+        said = program.stderr.read()
+        program.stderr.close()
+        assert program.wait(WAIT_S_MAX) == 0
+        assert found == answers
+        assert "server.stopped" in said
+        assert "Traceback" not in said

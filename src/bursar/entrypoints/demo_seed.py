@@ -62,6 +62,7 @@ from bursar.settings import SECRET_FILE_MODE, Settings
 ORGANISATION = "Demo"
 OPENING_BALANCE = "100.00"
 REQUESTS_PER_MINUTE = 600
+MAKERS = {"openai": "OpenAI", "anthropic": "Anthropic"}
 SIMULATED_SECRETS = {"openai": "sk-simulated-openai", "anthropic": "sk-ant-simulated"}
 # One model per maker that is shown, and that stays simulated under a name of its own beside the real maker.
 SHOWN_MODELS = {"openai": "gpt-4.1-mini", "anthropic": "claude-haiku-4-5"}
@@ -107,11 +108,11 @@ async def seed_providers(
     models = {}
     for maker, shown in SHOWN_MODELS.items():
         if real[maker] is None:
-            models[shown] = f"{maker} type, simulated"
+            models[shown] = f"{MAKERS[maker]} type, simulated"
             continue
         await prefer_real(tx, simulated[maker])
-        models[shown] = f"{maker}, real: costs you real money"
-        models[f"simulated-{shown}"] = f"{maker} type, simulated"
+        models[shown] = f"{MAKERS[maker]} itself: costs real money"
+        models[f"simulated-{shown}"] = f"{MAKERS[maker]} type, simulated"
         await name_simulated(tx, control, simulated[maker], shown)
     await import_prices(tx, ImportAsked(), control=control)
     return models
