@@ -26,10 +26,10 @@ class CountReader:
     def count(self, name: str, group: str | None = None) -> int:
         """A token count, 0 when absent; anything but a whole number ≥ 0 is flagged and read as 0."""
         source = self.raw if group is None else self.raw.get(group)
-        if not isinstance(source, Mapping):
+        if not source or not isinstance(source, dict):
             return 0
         value = source.get(name)
-        if value is None:
+        if value is None or value == 0:
             return 0
         count = whole_number(value)
         if count is None:
@@ -47,6 +47,8 @@ class CountReader:
 
 def whole_number(value: object) -> int | None:
     """A count as servers write it (7, 7.0, "7"); `None` for anything else: negative, broken or absurd."""
+    if type(value) is int:  # nearly always; a bool is not one
+        return value if 0 <= value <= COUNT_MAX else None
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX else None
     if isinstance(value, float):
@@ -64,6 +66,8 @@ def split(rest: Meter, whole: int, parts: dict[Meter, int], reader: CountReader)
     """
     left, cut = whole, {}
     for meter, part in parts.items():
+        if not part:
+            continue
         taken = min(part, left)
         if taken != part:
             reader.flag(FLAG_SUBSET_MISMATCH)

@@ -1,5 +1,6 @@
 """What every exchange with an OpenAI-speaking caller shares: how streams end, how errors are told."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ STREAM_EVENT_TOO_LARGE = "An event of the provider's stream is too large."
 _FAILED = 502
 
 
-class OpenAIExchange:
+class OpenAIExchange(ABC):
     """The shared half of an `Exchange`; what differs by provider is in the subclasses."""
 
     def __init__(
@@ -75,18 +76,18 @@ class OpenAIExchange:
                 passed.append(kept)
         return passed
 
+    @abstractmethod
     def _read_frame(self, frame: bytes) -> bytes:
         """Note what a provider's frame says; answer the bytes the caller gets for it, possibly none."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def _text_of(frames: bytes) -> str:
         """The output text in frames whose reading was put off."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _envelope(self) -> Mapping[str, Any]:
         """The fields that all chunks of this answer share."""
-        raise NotImplementedError
 
     def _usage_object(self, cost: Mapping[str, Any]) -> Mapping[str, Any]:
         """OpenAI's `usage` for the last chunk; `cost` may hold the estimate that was charged."""

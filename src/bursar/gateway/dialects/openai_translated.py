@@ -89,6 +89,10 @@ class TranslatedExchange(OpenAIExchange):
                 assert_never(event)
         return self._writer.write(event)
 
+    @staticmethod
+    def _text_of(frames: bytes) -> str:
+        return frames.decode("utf-8", "replace")  # nothing is put off here
+
     def _envelope(self) -> Mapping[str, Any]:
         return self._writer.envelope
 
