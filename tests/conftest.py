@@ -59,7 +59,9 @@ def database(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iter
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(postgres.dsn_for("postgres"), autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE)
+            )
         )
     yield ScratchDatabase(name=name, url=postgres.dsn_for(name))
     if request.node.get_closest_marker("broken_books") is None:
