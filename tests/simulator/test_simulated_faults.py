@@ -353,6 +353,14 @@ class TestUsageFaults:
         assert data_of(raw.events[0])["message"]["usage"]["output_tokens"] <= 4
         assert "usage" not in data_of(raw.events[-2])
 
+    @both
+    @pytest.mark.parametrize("stream", [False, True])
+    async def test_reported_output_is_reported_whatever_was_written(
+        self, call: Call, ask: Ask, *, stream: bool
+    ) -> None:
+        raw = await call(*ask("reported_output=1000000 output_tokens=5", stream=stream))
+        assert b"1000000" in raw.body
+
     async def test_wrong_total_breaks_the_identity(self, call: Call) -> None:
         usage = orjson.loads((await call(*ask_openai("wrong_total"))).body)["usage"]
         assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] + 1

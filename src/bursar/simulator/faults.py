@@ -101,6 +101,7 @@ class Faults:
     output_tokens: int | None = _number(
         "tokens to generate (or to report, for tool calls and JSON)", high=GENERATED_MAX
     )
+    reported_output: int | None = _number("output tokens to report, whatever was generated")
     cached: int | None = _number("input tokens read from cache")
     cache_write: int | None = _number("OpenAI cache_write_tokens; Anthropic 5-minute writes")
     cache_write_1h: int | None = _number("Anthropic 1-hour writes")

@@ -110,7 +110,9 @@ def compose(ask: Ask, choice: int = 0) -> Turn:
     turn = _call_turn(calls, room) if calls else _text_turn(ask, dice, room)
     if ask.faults.output_tokens is not None and (calls or ask.schema or ask.json_object):
         turn = replace(turn, output_tokens=ask.faults.output_tokens)
-    return replace(turn, thinking=thinking, output_tokens=turn.output_tokens + len(thinking))
+    used = turn.output_tokens + len(thinking)
+    reported = ask.faults.reported_output
+    return replace(turn, thinking=thinking, output_tokens=used if reported is None else reported)
 
 
 def _call_turn(calls: tuple[Call, ...], room: int) -> Turn:
