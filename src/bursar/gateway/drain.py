@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from bursar.adapters.providers import ProviderFailure
-from bursar.adapters.upstream import UpstreamError
+from bursar.adapters.upstream import Answer, UpstreamError
 from bursar.core.payer import Outcome
 from bursar.gateway.flushing import NotDurable
 from bursar.gateway.forward import is_ok
@@ -31,16 +31,23 @@ def leave(gw: Gateway, ticket: Ticket, attempt: Attempt) -> None:
 
 
 def _bills_on(attempt: Attempt) -> bool:
-    """The provider has the request and goes on billing it; there is something to read on."""
-    is_open = attempt.pending is not None or attempt.answer is not None
-    return is_open and not attempt.offer.route.aborts_stop_billing
+    """The provider has the request and goes on billing it."""
+    return attempt.sent and not attempt.offer.route.aborts_stop_billing
 
 
 def _stop(attempt: Attempt) -> None:
-    if attempt.pending is not None:
-        attempt.pending.cancel()
+    if attempt.opening is not None and not attempt.opening.cancel():
+        attempt.opening.add_done_callback(_close_late)
+    if attempt.pending is not None and not attempt.pending.cancel():
+        attempt.pending.add_done_callback(asyncio.Future.exception)  # it failed, and nobody needs to know
     if attempt.answer is not None:
         attempt.answer.close()
+
+
+def _close_late(opening: "asyncio.Future[Answer]") -> None:
+    """The answer came in the very moment the caller left."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 async def _book(gw: Gateway, ticket: Ticket, attempt: Attempt, outcome: Outcome, *, drains: bool) -> None:
@@ -77,18 +84,18 @@ async def _drain(gw: Gateway, ticket: Ticket, attempt: Attempt) -> bool:
 
 async def _read_on(gw: Gateway, ticket: Ticket, attempt: Attempt) -> None:
     """Raises `ProviderFailure` when there is no answer but an error."""
-    had_answer = attempt.answer is not None
-    chunk = b"" if attempt.pending is None else await attempt.pending
-    answer = attempt.opened()
     exchange = attempt.exchange
+    if attempt.opening is not None:
+        attempt.answer = await attempt.opening
+        exchange.opened(attempt.answer.headers)
+    answer = attempt.opened()
     if not is_ok(answer):
         raise exchange.error(answer.status, answer.headers, b"")
     if not ticket.call.stream:
-        exchange.answer(answer.status, chunk if had_answer else await answer.read(gw.limits.answer_bytes_max))
+        reading = attempt.pending or answer.read(gw.limits.answer_bytes_max)
+        exchange.answer(answer.status, await reading)
         return
-    if attempt.pending is None or not had_answer:
-        chunk = await answer.chunk()
-    await _read_stream(gw, attempt, chunk)
+    await _read_stream(gw, attempt, await (attempt.pending or answer.chunk()))
 
 
 async def _read_stream(gw: Gateway, attempt: Attempt, chunk: bytes) -> None:

@@ -171,22 +171,11 @@ async def _send(gw: Gateway, attempt: Attempt, inbound: Inbound) -> Answer:
         try:
             return await inbound.until_hangup(asyncio.shield(opening))
         except HungUp:
-            if attempt.sent:
-                attempt.pending = asyncio.get_running_loop().create_task(_adopt(attempt, opening))
-            else:
-                opening.cancel()
+            attempt.opening = opening
             raise
     except UpstreamError as error:
         attempt.sent = error.sent
         raise failure_of(error) from error
-
-
-async def _adopt(attempt: Attempt, opening: "asyncio.Future[Answer]") -> bytes:
-    """Nobody waits any more, but the provider bills on: take the answer over for draining."""
-    answer = await opening
-    attempt.answer = answer
-    attempt.exchange.opened(answer.headers)
-    return b""
 
 
 async def _error_answer(attempt: Attempt, answer: Answer, inbound: Inbound) -> ProviderFailure:

@@ -13,7 +13,7 @@ from bursar.gateway.snapshot import Credential, KeyRecord, ModelRecord, Route
 from bursar.gateway.treasury import Hold
 
 if TYPE_CHECKING:
-    from asyncio import Task
+    from asyncio import Future
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,9 @@ class Attempt:
     """One try at one provider.
 
     `sent`: something of the request may have reached the provider. `delivered_tokens`: output handed to the
-    caller when he hung up or was cut off, None while he is still there. `pending`: a read that goes on
-    although nobody waits for it. `first_frames`, `reply`: what a stream began with, and a whole answer, ready
-    for the caller.
+    caller when he hung up or was cut off, None while he is still there. `opening`, `pending`: a request or a
+    read that goes on although nobody waits for it. `first_frames`, `reply`: what a stream began with, or the
+    whole answer, ready for the caller.
     """
 
     number: int
@@ -69,7 +69,8 @@ class Attempt:
     first_byte_ms: int | None = None
     delivered_tokens: int | None = None
     failure: ProviderFailure | None = None
-    pending: "Task[bytes] | None" = None
+    opening: "Future[Answer] | None" = None
+    pending: "Future[bytes] | None" = None
     first_frames: list[bytes] = field(default_factory=list)
     reply: bytes = b""
 
