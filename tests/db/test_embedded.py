@@ -93,6 +93,15 @@ class TestAttach:
         with attach(folder, tuning=FAST) as postgres:
             assert ask(postgres.dsn, "SELECT n FROM kept") == 42
 
+    def test_is_not_led_astray_by_somebody_elses_settings(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PGPORT", "1")
+        monkeypatch.setenv("PGHOST", "elsewhere.invalid")
+        monkeypatch.setenv("PGDATABASE", "none")
+        with attach(folder, tuning=FAST) as postgres:
+            assert ask(postgres.dsn, "SELECT current_database()") == "bursar"
+
     def test_is_durable_and_off_the_network_unless_told_otherwise(self, folder: Path) -> None:
         with attach(folder) as postgres:
             asked = [
