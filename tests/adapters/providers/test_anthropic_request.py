@@ -228,6 +228,12 @@ class TestTools:
     def test_may_be_called_one_at_a_time(self, choice: ToolChoice | None, written: dict[str, Any]) -> None:
         assert body(tools=(WEATHER,), tool_choice=choice, parallel_tools=False)["tool_choice"] == written
 
+    def test_of_the_past_are_named_but_cannot_be_called(self) -> None:
+        said = Turn(role="assistant", parts=(ToolCall(id="1", name="f", arguments=""),) * 2)
+        written = body(turns=(HELLO, said))
+        assert written["tools"] == [{"name": "f", "input_schema": {"type": "object", "properties": {}}}]
+        assert written["tool_choice"] == {"type": "none"}
+
     def test_a_choice_without_tools_says_nothing(self) -> None:
         assert "tool_choice" not in body(tool_choice=ToolChoice(mode="auto"), parallel_tools=False)
 

@@ -44,9 +44,7 @@ class Measured:
         "output_started", "provider_request_id", "terminal", "usage", "usage_final",
     )  # fmt: skip
 
-    def __init__(
-        self, read: Callable[[bytes], str] = lambda frames: frames.decode("utf-8", "replace")
-    ) -> None:
+    def __init__(self, read: Callable[[bytes], str]) -> None:
         """Start empty; `read` takes the output text out of frames given to `deliver_later`."""
         self.usage: Usage | None = None
         self.usage_final = False

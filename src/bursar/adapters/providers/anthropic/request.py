@@ -103,12 +103,20 @@ def _sampling(request: ChatRequest, model: str) -> dict[str, Any]:
 
 def _tools(request: ChatRequest) -> dict[str, Any]:
     if not request.tools:
-        return {}
+        return _tools_of_the_past(request.turns)
     body: dict[str, Any] = {"tools": [_tool(tool) for tool in request.tools]}
     choice = _tool_choice(request)
     if choice:
         body["tool_choice"] = choice
     return body
+
+
+def _tools_of_the_past(turns: tuple[Turn, ...]) -> dict[str, Any]:
+    """The API wants the tools that a conversation called described, even when none may be called any more."""
+    names = {part.name: None for turn in turns for part in turn.parts if isinstance(part, ToolCall)}
+    if not names:
+        return {}
+    return {"tools": [_tool(Tool(name=name)) for name in names], "tool_choice": {"type": "none"}}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
