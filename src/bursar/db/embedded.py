@@ -130,9 +130,9 @@ def attach(
 
 
 def dsn(folder: Path, database: str) -> str:
-    """The libpq URL of `database` as the owner, over the Unix socket."""
+    """The libpq URL of `database` as the owner, over the Unix socket. The port is said because PGPORT may say another."""
     host = quote(str(program.running_socket_folder(folder)), safe="")
-    return f"postgresql://{SUPERUSER}@/{database}?host={host}"
+    return f"postgresql://{SUPERUSER}@/{database}?host={host}&port={program.PORT}"
 
 
 def start(folder: Path, tuning: Mapping[str, str]) -> None:

@@ -28,6 +28,7 @@ SOCKET_FOLDER_BYTES_MAX = 85
 DISK_FREE_BYTES_MIN = 200 * 1024 * 1024
 LOG_BYTES_MAX = 10 * 1024 * 1024
 LOG_TAIL_BYTES = 4096
+PORT = 5432  # only names the socket; nothing listens on the network
 PID_FILE_LINES = 8
 SOCKET_LINE = 4
 # No process has this number (the kernel's limit is 2^22), so PostgreSQL sees that its predecessor is dead.
@@ -281,7 +282,7 @@ def disarm_stale_pid(folder: Path) -> None:
         return
     path = cluster(folder) / "postmaster.pid"
     sockets = Path(lines[SOCKET_LINE]) if len(lines) > SOCKET_LINE and lines[SOCKET_LINE] else cluster(folder)
-    (sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+    (sockets / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
     if lines[0].strip().isdigit():
         path.write_text("\n".join([str(DEAD_PID), *lines[1:]]) + "\n")
     else:
