@@ -47,6 +47,7 @@ MUST_NOT_BE_LOGGED = (
     "flush.failed",
     "flush.quarantined",
     "never retrieved",
+    "Exception in callback",
     "Exception in ASGI",
     "Unhandled exception",
 )

@@ -38,8 +38,8 @@ def _bills_on(attempt: Attempt) -> bool:
 def _stop(attempt: Attempt) -> None:
     if attempt.opening is not None and not attempt.opening.cancel():
         attempt.opening.add_done_callback(_close_late)
-    if attempt.pending is not None and not attempt.pending.cancel():
-        attempt.pending.add_done_callback(asyncio.Future.exception)  # it failed, and nobody needs to know
+    if attempt.pending is not None and not attempt.pending.cancel() and not attempt.pending.cancelled():
+        attempt.pending.exception()  # it failed already; nobody needs to know
     if attempt.answer is not None:
         attempt.answer.close()
 
