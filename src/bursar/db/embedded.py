@@ -130,7 +130,7 @@ def attach(
 
 
 def dsn(folder: Path, database: str) -> str:
-    """The libpq URL of `database` as the owner, over the Unix socket. The port is said because PGPORT may say another."""
+    """The libpq URL of `database` as the owner, over the Unix socket; PGPORT may name another port, so it is said."""
     host = quote(str(program.running_socket_folder(folder)), safe="")
     return f"postgresql://{SUPERUSER}@/{database}?host={host}&port={program.PORT}"
 
