@@ -2,14 +2,15 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 import orjson
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from bursar.db.engine import ReadSession, Transaction
@@ -17,6 +18,9 @@ from bursar.entrypoints import logs
 from bursar.entrypoints.api import control_of
 from bursar.entrypoints.database import database
 from bursar.rest.control import Control
+from bursar.rest.edge import Occasion
+from bursar.rest.fields import Moment
+from bursar.rest.idempotency import KEY_SHAPE
 from bursar.rest.paging import PageAsked
 from bursar.rest.problems import Refusal, refusal_of
 from bursar.settings import Settings
@@ -31,24 +35,24 @@ Asked = TypeVar("Asked", bound=BaseModel)
 def transact(work: Callable[[Control, Transaction], Awaitable[Result]]) -> Result:
     """Run `work` as the operator in one transaction."""
 
-    async def run(control: Control) -> Result:
+    async def writing(control: Control) -> Result:
         async with control.database.transaction(operator=True) as tx:
             return await work(control, tx)
 
-    return _run(run)
+    return run(writing)
 
 
 def look(work: Callable[[Control, ReadSession], Awaitable[Result]]) -> Result:
     """Run `work` as the operator; it can only read."""
 
-    async def run(control: Control) -> Result:
+    async def reading(control: Control) -> Result:
         async with control.database.read(operator=True) as read:
             return await work(control, read)
 
-    return _run(run)
+    return run(reading)
 
 
-def asked(kind: type[Asked], **values: Any) -> Asked:
+def asked(kind: type[Asked], /, **values: Any) -> Asked:
     """Check what was typed as a request body is checked; absent options stay absent."""
     given = {name: value for name, value in values.items() if value is not None}
     try:
@@ -80,6 +84,30 @@ def a_uuid(text: str, what: str) -> UUID:
     return found
 
 
+def one_of(text: str | None, choices: Sequence[str], option: str) -> Any:
+    """`text`, when it is one of the choices or was not said."""
+    if text is not None and text not in choices:
+        refuse("invalid_request", f"{option} must be one of: {', '.join(choices)}", EXIT_USAGE)
+    return text
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time with its zone."""
+    if text is None:
+        return None
+    try:
+        return TypeAdapter(Moment).validate_python(text)
+    except ValidationError as error:
+        refuse("invalid_request", f"{text}: {error.errors()[0]['msg']}", EXIT_USAGE)
+
+
+def occasion(control: Control, key: str | None) -> Occasion:
+    """One write of money, under the key given or a fresh one."""
+    if key is not None and not KEY_SHAPE.fullmatch(key):
+        refuse("idempotency_key_invalid", "--idempotency-key: 1 to 128 visible ASCII characters", EXIT_USAGE)
+    return Occasion(control.edge, key or str(control.edge.new_id()))
+
+
 def refuse(code: str, detail: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
     """Say it on standard error: a line for people, JSON when `--json` was asked for."""
     if "--json" in sys.argv:
@@ -89,9 +117,11 @@ def refuse(code: str, detail: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
     raise typer.Exit(exit_code)
 
 
-def _run(work: Callable[[Control], Awaitable[Result]]) -> Result:
+def run(work: Callable[[Control], Awaitable[Result]]) -> Result:
+    """Run `work`, which opens its own transactions. An expected failure ends the program with one line."""
     settings = Settings.load()
-    logs.set_up(settings.log_level, settings.log_format)
+    level = settings.log_level if "log_level" in settings.model_fields_set else "warning"
+    logs.set_up(level, settings.log_format)
     with database(settings) as dsn:
         try:
             return asyncio.run(_with_control(settings, settings.dsn_of("api", dsn), work))

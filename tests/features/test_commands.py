@@ -1,0 +1,183 @@
+"""The command line twins, run as a program of their own against a real database."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from control_client import Use
+
+from scratch_database import ScratchDatabase
+
+
+class Bursar:
+    """Runs `bursar …` and reads what it says."""
+
+    def __init__(self, database: ScratchDatabase, folder: Path) -> None:
+        keep = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "COVERAGE_PROCESS_START")
+            if name in os.environ
+        }
+        self.environment = {
+            **keep,
+            "BURSAR_DATABASE_URL": database.url,
+            "BURSAR_SECRET_KEY": "ab" * 32,
+            "BURSAR_DATA_DIR": str(folder),
+        }
+        self.folder = folder
+
+    def run(
+        self, *words: str, fails: int = 0, stdin: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "bursar.entrypoints.cli", *words],
+            env={**self.environment, **environment},
+            cwd=self.folder,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == fails, (words, done.stdout, done.stderr)
+        return done
+
+    def json(self, *words: str, **options: Any) -> Any:
+        return orjson.loads(self.run(*words, "--json", **options).stdout)
+
+    def refused(self, *words: str, fails: int = 1, **options: Any) -> str:
+        """The code of a refusal."""
+        done = self.run(*words, "--json", fails=fails, **options)
+        return str(orjson.loads(done.stderr.splitlines()[-1])["code"])
+
+
+@pytest.fixture
+def bursar(database: ScratchDatabase, tmp_path: Path) -> Bursar:
+    return Bursar(database, tmp_path)
+
+
+class TestCommands:
+    def test_sell_from_nothing_to_a_priced_model(self, bursar: Bursar) -> None:
+        org = bursar.json("org", "create", "Acme", "--email", "pay@acme.example")
+        assert org["billing_type"] == "prepaid"
+        moved = bursar.json("wallet", "top-up", "Acme", "100.00", "--idempotency-key", "first")
+        assert bursar.json("wallet", "top-up", org["id"], "100.00", "--idempotency-key", "first") == moved
+        assert bursar.json("wallet", "show", "Acme")["balance"] == "100.00"
+        bursar.json("provider", "add", "openai", "openai")
+        hint = bursar.json("provider", "credential", "add", "openai", stdin="sk-proj-secret-abcd\n")
+        assert hint["hint"] == "…abcd"
+        loaded = bursar.json("model", "load")
+        assert "gpt-4o → openai" in loaded["routed"]
+        imported = bursar.json("prices", "import", "--provider", "openai")
+        assert imported["added"] > 100
+        assert bursar.json("price", "import")["added"] == 0
+        key = bursar.json("key", "create", "Acme", "server", "--model", "gpt-4o")
+        assert key["secret"].startswith("llm_sk_")
+        in_force = bursar.json("price", "list", "--model", "gpt-4o", "--meter", "in_fresh")
+        assert [row["sale_per_million"] for row in in_force["items"]] == ["3"]
+        told = bursar.run("price", "import", "--dry-run").stdout
+        assert "0 prices would be added" in told
+        assert "not expressible: variant service_tier=priority" in told
+
+    def test_keys_and_operators(self, bursar: Bursar) -> None:
+        bursar.json("org", "create", "Acme")
+        key = bursar.json("key", "create", "Acme", "server", "--requests-per-minute", "5")
+        new = bursar.json("key", "rotate", "Acme", key["id"], "--grace-period-s", "60")
+        assert new["rotated_from"] == key["id"]
+        assert bursar.json("key", "change", "Acme", new["id"], "--name", "two")["name"] == "two"
+        assert not bursar.json("key", "revoke", "Acme", key["id"])["active"]
+        listed = bursar.run("key", "list", "Acme").stdout
+        assert key["visible"] in listed
+        assert key["secret"] not in listed
+        made = bursar.run("operator", "token", "Ana")
+        secret = made.stdout.strip()
+        assert secret.startswith("bursar_op_")
+        assert "\n" not in secret
+        (shown,) = bursar.json("operator", "tokens")["items"]
+        assert bursar.json("operator", "revoke", shown["id"])["revoked_at"] is not None
+
+    def test_manage_what_is_there(self, bursar: Bursar) -> None:
+        bursar.json("org", "create", "Acme")
+        assert bursar.json("org", "billing", "Acme", "postpaid", "--credit-limit", "7")["billing_type"] == (
+            "postpaid"
+        )
+        assert bursar.json("org", "change", "Acme", "--status", "suspended")["status"] == "suspended"
+        assert bursar.json("org", "show", "Acme")["status"] == "suspended"
+        assert "Acme" in bursar.run("org", "list").stdout
+        bursar.json("provider", "add", "own", "openai_compatible", "--base-url", "http://localhost:1/v1")
+        assert not bursar.json("provider", "change", "own", "--inactive")["active"]
+        assert bursar.json("provider", "show", "own")["base_url"] == "http://localhost:1/v1"
+        added = bursar.json(
+            "provider", "credential", "add", "own", "--from-env", "OWN_KEY", OWN_KEY="sk-own-key-123456"
+        )
+        changed = bursar.json("provider", "credential", "change", "own", added["id"], "--inactive")
+        assert not changed["active"]
+        assert "3456" in bursar.run("provider", "credential", "list", "own").stdout
+        assert "own" in bursar.run("provider", "list").stdout
+        bursar.json("model", "add", "llama", "--alias", "best", "--output-tokens-max", "100")
+        route = bursar.json("model", "route", "llama", "own", "--as", "llama-4")
+        shown = bursar.run("model", "show", "llama").stdout
+        assert "llama-4" in shown
+        assert bursar.json("model", "unroute", route["id"])["provider_model"] == "llama-4"
+        assert bursar.json("model", "change", "llama", "--margin-percent", "5")["margin_percent"] == "5.0000"
+        assert bursar.json("model", "retire", "llama")["status"] == "retired"
+        assert "llama" in bursar.run("models", "list", "--status", "retired").stdout
+        price = bursar.run("price", "set", "own", "llama-4", "in_fresh", "3", "--cost", "4")
+        assert "warning: The sale price is below cost" in price.stderr
+        assert "operator" in bursar.run("price", "list", "--provider", "own", "--history").stdout
+
+    async def test_money_and_usage(
+        self, bursar: Bursar, organisation: dict[str, Any], use: Use, post_usage: Callable[[], None]
+    ) -> None:
+        org = organisation["id"]
+        topped = bursar.json("wallet", "top-up", org, "10", "--reference", "INV-7")
+        row = await use(sale=3_000_000_000, cost=1_000_000_000)
+        post_usage()
+        assert bursar.json("wallet", "show", org)["balance"] == "7.00"
+        given = bursar.json("wallet", "refund-usage", org, str(row.request_id), "--amount", "1")
+        assert given["balance_after"] == "8.00"
+        back = bursar.json("wallet", "refund-top-up", org, str(topped["id"]))
+        assert (back["amount"], back["balance_after"]) == ("-8.00", "0.00")
+        told = bursar.run("wallet", "transactions", org).stdout
+        assert "INV-7" in told
+        assert "usage_refund" in told
+        assert bursar.json("wallet", "transactions", org, "--type", "usage")["items"][0]["amount"] == "-3.00"
+        assert str(row.request_id) in bursar.run("usage", "list", org).stdout
+        assert bursar.json("usage", "summary", org, "--by", "model")["items"][0]["sale"] == "3.00"
+        assert "gpt-4o" in bursar.run("usage", "summary", org, "--by", "model").stdout
+        explained = bursar.run("usage", "explain", org, str(row.request_id)).stdout
+        assert "3.00 USD charged, 1.00 USD cost" in explained
+        assert bursar.json("usage", "explain", org, str(row.request_id))["sale"] == "3.00"
+
+    def test_refuse_in_one_line_with_a_code(self, bursar: Bursar) -> None:
+        refusals: list[tuple[str, int, list[str]]] = [
+            ("organisation_not_found", 1, ["org", "show", "Nobody"]),
+            ("provider_not_found", 1, ["provider", "show", "nobody"]),
+            ("model_not_found", 1, ["model", "show", "nothing"]),
+            ("invalid_request", 2, ["org", "create", "x", "--currency", "GBP"]),
+            ("invalid_request", 2, ["key", "revoke", "Nobody", "not-an-id"]),
+            ("invalid_request", 2, ["usage", "summary", "Nobody", "--by", "colour"]),
+            ("invalid_request", 2, ["usage", "list", "Nobody", "--since", "yesterday"]),
+            ("idempotency_key_invalid", 2, ["wallet", "top-up", "Acme", "1", "--idempotency-key", "a b"]),
+            ("credential_invalid", 2, ["provider", "credential", "add", "x", "--from-env", "NOT_SET"]),
+        ]
+        bursar.json("org", "create", "Acme")
+        for code, exit_code, words in refusals:
+            assert bursar.refused(*words, fails=exit_code) == code, words
+        said = bursar.run("org", "show", "Nobody", fails=1)
+        assert said.stderr == "bursar: There is no organisation with this id.\n"
+        assert said.stdout == ""
+
+    def test_a_name_that_two_organisations_share_is_refused(self, bursar: Bursar) -> None:
+        bursar.json("org", "create", "Twin")
+        bursar.json("org", "create", "Twin")
+        assert bursar.refused("org", "show", "Twin") == "organisation_ambiguous"
+
+    def test_an_unreachable_database_is_one_line(self, bursar: Bursar) -> None:
+        refused = bursar.refused("org", "list", BURSAR_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+        assert refused == "books_unavailable"
