@@ -130,7 +130,7 @@ def attach(
 
 
 def dsn(folder: Path, database: str) -> str:
-    """The libpq URL of `database` as the owner, over the Unix socket; PGPORT may name another port, so it is said."""
+    """The libpq URL of `database` as the owner, over the Unix socket, whatever PGPORT says."""
     host = quote(str(program.running_socket_folder(folder)), safe="")
     return f"postgresql://{SUPERUSER}@/{database}?host={host}&port={program.PORT}"
 

@@ -9,7 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bursar.entrypoints import logs
+from bursar.entrypoints.commands import mount
+from bursar.entrypoints.starting import loaded
 from bursar.settings import Settings, SettingsInvalid
 
 EXIT_FAILED = 1
@@ -28,6 +29,7 @@ books = typer.Typer(help="Prove that the books balance.", no_args_is_help=True)
 db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(books, name="books")
 app.add_typer(db, name="db")
+mount(app)
 
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")]
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.")]
@@ -49,21 +51,6 @@ def options(
     ] = False,
 ) -> None:
     """Options of every command."""
-
-
-def loaded(host: str | None = None, port: int | None = None, *, quiet: bool = False) -> Settings:
-    """Read the settings and set up the log; options win over the environment.
-
-    `quiet`: log only warnings unless the environment says otherwise, for commands whose output is for people.
-    """
-    settings = Settings.load()
-    options = {"host": host, "port": port}
-    given: dict[str, object] = {name: value for name, value in options.items() if value is not None}
-    if quiet and "log_level" not in settings.model_fields_set:
-        given["log_level"] = "warning"
-    settings = settings.model_copy(update=given)
-    logs.set_up(settings.log_level, settings.log_format)
-    return settings
 
 
 @contextmanager
