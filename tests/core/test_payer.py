@@ -39,9 +39,10 @@ class TestWhoPays:
         assert paid(outcome, REPORTED) == with_report
         assert paid(outcome, None) == without_report
 
-    def test_caps_only_what_we_estimated_at_the_hold(self) -> None:
+    def test_caps_what_rests_on_our_own_count_at_the_hold(self) -> None:
+        ours = {Basis.ESTIMATED, Basis.REPORTED_OR_ESTIMATED, Basis.DELIVERED}
         capped = {outcome for outcome in Outcome if who_pays(outcome).within_hold}
-        assert capped == {Outcome.HANGUP_BEFORE_OUTPUT, Outcome.USAGE_MISSING}
+        assert capped == {outcome for outcome in Outcome if who_pays(outcome).sale in ours}
 
     def test_prefers_the_row_of_the_organisation(self) -> None:
         forgiving = {Outcome.HANGUP_MIDSTREAM: Payment(Basis.NOTHING, Basis.MEASURED)}

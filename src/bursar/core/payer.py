@@ -65,17 +65,19 @@ WHO_PAYS: Final[OutcomePolicy] = MappingProxyType(
         Outcome.REFUSED: Payment(Basis.NOTHING, Basis.NOTHING),
         Outcome.HANGUP_BEFORE_SEND: Payment(Basis.NOTHING, Basis.NOTHING),
         Outcome.PROVIDER_ERROR_BEFORE_OUTPUT: Payment(Basis.NOTHING, Basis.REPORTED),
-        Outcome.PROVIDER_ERROR_AFTER_OUTPUT: Payment(Basis.DELIVERED, Basis.REPORTED_OR_ESTIMATED),
+        Outcome.PROVIDER_ERROR_AFTER_OUTPUT: Payment(
+            Basis.DELIVERED, Basis.REPORTED_OR_ESTIMATED, within_hold=True
+        ),
         Outcome.HANGUP_BEFORE_OUTPUT: Payment(
             Basis.REPORTED_OR_ESTIMATED, Basis.REPORTED_OR_ESTIMATED, within_hold=True
         ),
-        Outcome.HANGUP_MIDSTREAM: Payment(Basis.DELIVERED, Basis.REPORTED_OR_DELIVERED),
-        Outcome.CUT_OFF: Payment(Basis.DELIVERED, Basis.REPORTED_OR_DELIVERED),
+        Outcome.HANGUP_MIDSTREAM: Payment(Basis.DELIVERED, Basis.REPORTED_OR_DELIVERED, within_hold=True),
+        Outcome.CUT_OFF: Payment(Basis.DELIVERED, Basis.REPORTED_OR_DELIVERED, within_hold=True),
         Outcome.USAGE_MISSING: Payment(Basis.ESTIMATED, Basis.ESTIMATED, within_hold=True),
         Outcome.USAGE_ZERO: Payment(Basis.NOTHING, Basis.NOTHING),
         Outcome.CONTENT_FILTERED: Payment(Basis.REPORTED, Basis.REPORTED),
         Outcome.JOB_FAILED: Payment(Basis.NOTHING, Basis.MEASURED),
-        Outcome.CRASHED: Payment(Basis.DELIVERED, Basis.DELIVERED),
+        Outcome.CRASHED: Payment(Basis.DELIVERED, Basis.DELIVERED, within_hold=True),
         Outcome.CRASHED_UNANSWERED: Payment(Basis.NOTHING, Basis.ESTIMATED),
     }
 )

@@ -126,7 +126,12 @@ def _candidates(gw: Gateway, ticket: Ticket) -> Iterator[tuple[Offer, Credential
 def _new_attempt(gw: Gateway, ticket: Ticket, number: int, offer: Offer, credential: Credential) -> Attempt:
     route = offer.route
     exchange = open_exchange(
-        ticket.call, route.provider, route.deployment, credential.secret, ticket.max_tokens
+        ticket.call,
+        route.provider,
+        route.deployment,
+        credential.secret,
+        ticket.max_tokens,
+        created_s=ticket.started_at_ms // 1000,
     )
     return Attempt(
         number=number,
