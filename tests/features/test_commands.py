@@ -1,50 +1,34 @@
-"""The command line twins, run as a program of their own against a real database."""
+"""The command line twins, against a real database."""
 
+import asyncio
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import structlog
+from click.testing import Result
 from control_client import Use
+from typer.testing import CliRunner
 
+from bursar.entrypoints.cli import app
 from scratch_database import ScratchDatabase
 
 
 class Bursar:
     """Runs `bursar …` and reads what it says."""
 
-    def __init__(self, database: ScratchDatabase, folder: Path) -> None:
-        keep = {
-            name: os.environ[name]
-            for name in ("PATH", "HOME", "COVERAGE_PROCESS_START")
-            if name in os.environ
-        }
-        self.environment = {
-            **keep,
-            "BURSAR_DATABASE_URL": database.url,
-            "BURSAR_SECRET_KEY": "ab" * 32,
-            "BURSAR_DATA_DIR": str(folder),
-        }
-        self.folder = folder
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
 
-    def run(
-        self, *words: str, fails: int = 0, stdin: str = "", **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "bursar.entrypoints.cli", *words],
-            env={**self.environment, **environment},
-            cwd=self.folder,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == fails, (words, done.stdout, done.stderr)
+    def run(self, *words: str, fails: int = 0, stdin: str = "", **environment: str) -> Result:
+        done = CliRunner().invoke(app, words, env={**self.environment, **environment}, input=stdin)
+        assert done.exit_code == fails, (words, done.stdout, done.stderr, done.exception)
         return done
 
     def json(self, *words: str, **options: Any) -> Any:
@@ -57,8 +41,17 @@ class Bursar:
 
 
 @pytest.fixture
-def bursar(database: ScratchDatabase, tmp_path: Path) -> Bursar:
-    return Bursar(database, tmp_path)
+def bursar(database: ScratchDatabase, tmp_path: Path) -> Iterator[Bursar]:
+    handlers = logging.getLogger().handlers[:]
+    yield Bursar(
+        {
+            "BURSAR_DATABASE_URL": database.url,
+            "BURSAR_SECRET_KEY": "ab" * 32,
+            "BURSAR_DATA_DIR": str(tmp_path),
+        }
+    )
+    logging.getLogger().handlers = handlers  # the commands set the program's log up: not this one's
+    structlog.reset_defaults()
 
 
 class TestCommands:
@@ -134,25 +127,10 @@ class TestCommands:
     async def test_money_and_usage(
         self, bursar: Bursar, organisation: dict[str, Any], use: Use, post_usage: Callable[[], None]
     ) -> None:
-        org = organisation["id"]
-        topped = bursar.json("wallet", "top-up", org, "10", "--reference", "INV-7")
         row = await use(sale=3_000_000_000, cost=1_000_000_000)
         post_usage()
-        assert bursar.json("wallet", "show", org)["balance"] == "7.00"
-        given = bursar.json("wallet", "refund-usage", org, str(row.request_id), "--amount", "1")
-        assert given["balance_after"] == "8.00"
-        back = bursar.json("wallet", "refund-top-up", org, str(topped["id"]))
-        assert (back["amount"], back["balance_after"]) == ("-8.00", "0.00")
-        told = bursar.run("wallet", "transactions", org).stdout
-        assert "INV-7" in told
-        assert "usage_refund" in told
-        assert bursar.json("wallet", "transactions", org, "--type", "usage")["items"][0]["amount"] == "-3.00"
-        assert str(row.request_id) in bursar.run("usage", "list", org).stdout
-        assert bursar.json("usage", "summary", org, "--by", "model")["items"][0]["sale"] == "3.00"
-        assert "gpt-4o" in bursar.run("usage", "summary", org, "--by", "model").stdout
-        explained = bursar.run("usage", "explain", org, str(row.request_id)).stdout
-        assert "3.00 USD charged, 1.00 USD cost" in explained
-        assert bursar.json("usage", "explain", org, str(row.request_id))["sale"] == "3.00"
+        # The commands run an event loop of their own, which needs a thread of its own.
+        await asyncio.to_thread(money_and_usage, bursar, organisation["id"], str(row.request_id))
 
     def test_refuse_in_one_line_with_a_code(self, bursar: Bursar) -> None:
         refusals: list[tuple[str, int, list[str]]] = [
@@ -181,3 +159,41 @@ class TestCommands:
     def test_an_unreachable_database_is_one_line(self, bursar: Bursar) -> None:
         refused = bursar.refused("org", "list", BURSAR_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
         assert refused == "books_unavailable"
+
+    def test_run_as_a_program(self, bursar: Bursar, tmp_path: Path) -> None:
+        environment = {**os.environ, **bursar.environment}
+        for words, code, said in (
+            (["org", "create", "Acme", "--json"], 0, '"Acme"'),
+            (["org", "show", "Nobody"], 1, "bursar: There is no organisation with this id.\n"),
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "bursar.entrypoints.cli", *words],
+                env=environment,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == code, done.stderr
+            assert said in (done.stdout or done.stderr)
+
+
+def money_and_usage(bursar: Bursar, org: str, request: str) -> None:
+    """After a request of 3.00 on an empty wallet."""
+    topped = bursar.json("wallet", "top-up", org, "13", "--reference", "INV-7")
+    assert bursar.json("wallet", "show", org)["balance"] == "10.00"
+    given = bursar.json("wallet", "refund-usage", org, request, "--amount", "1")
+    assert given["balance_after"] == "11.00"
+    back = bursar.json("wallet", "refund-top-up", org, str(topped["id"]))
+    assert back["amount"] == "-10.00"
+    told = bursar.run("wallet", "transactions", org).stdout
+    assert "INV-7" in told
+    assert "usage_refund" in told
+    assert bursar.json("wallet", "transactions", org, "--type", "usage")["items"][0]["amount"] == "-3.00"
+    assert request in bursar.run("usage", "list", org).stdout
+    assert bursar.json("usage", "summary", org, "--by", "model")["items"][0]["sale"] == "3.00"
+    assert "gpt-4o" in bursar.run("usage", "summary", org, "--by", "model").stdout
+    explained = bursar.run("usage", "explain", org, request).stdout
+    assert "3.00 USD charged, 1.00 USD cost" in explained
+    assert bursar.json("usage", "explain", org, request)["sale"] == "3.00"

@@ -1,7 +1,6 @@
 """Run a service from the command line: settings, database, one transaction, and failures as one line."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from bursar.db.engine import ReadSession, Transaction
 from bursar.entrypoints import logs
 from bursar.entrypoints.api import control_of
+from bursar.entrypoints.commands.asking import wants_json
 from bursar.entrypoints.database import database
 from bursar.rest.control import Control
 from bursar.rest.edge import Occasion
@@ -110,7 +110,7 @@ def occasion(control: Control, key: str | None) -> Occasion:
 
 def refuse(code: str, detail: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
     """Say it on standard error: a line for people, JSON when `--json` was asked for."""
-    if "--json" in sys.argv:
+    if wants_json.get():
         typer.echo(orjson.dumps({"code": code, "detail": detail}).decode(), err=True)
     else:
         typer.echo(f"bursar: {detail}", err=True)
