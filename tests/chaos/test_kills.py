@@ -1,0 +1,102 @@
+"""`kill -9` of gateways at any moment, under load."""
+
+import asyncio
+import os
+import random
+from typing import Final
+
+import aiohttp
+import pytest
+from callers import TIMEOUT, Seen, ask, call, crowd
+from world import PACE, World
+
+SOAK: Final = int(os.environ.get("BURSAR_TEST_SOAK", "1"))
+"""How many times the usual number of seeds."""
+SEEDS: Final = 8
+KILLS: Final = 13
+"""Kills per seed: 104 in all."""
+GATEWAYS: Final = 3
+CALLERS: Final = 10
+STREAMS: Final = 4
+MS_PER_TOKEN: Final = 20
+TOKENS_SEEN: Final = 120
+COMMIT_MS_MAX: Final = 1_000
+"""What a crowded machine may need to make a mark durable."""
+
+
+class Slots:
+    """Gateways that are replaced as soon as they are killed, by one that shares their spool folder."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._gateways = [world.start_gateway() for _ in range(GATEWAYS)]
+        self._addresses: dict[int, str] = {}
+        self._opening = [asyncio.create_task(self._open(slot)) for slot in range(GATEWAYS)]
+
+    def urls(self) -> list[str]:
+        return list(self._addresses.values())
+
+    async def all_open(self) -> None:
+        await asyncio.gather(*self._opening)
+
+    async def replace(self, slot: int) -> None:
+        """Kill the slot's gateway, wherever it is in its life."""
+        self._opening[slot].cancel()
+        await asyncio.gather(self._opening[slot], return_exceptions=True)
+        self._gateways[slot].kill()
+        self._addresses.pop(slot, None)
+        self._gateways[slot] = self._world.start_gateway()
+        self._opening[slot] = asyncio.create_task(self._open(slot))
+
+    async def stop(self) -> None:
+        await self.all_open()
+        for gateway in self._gateways:
+            await asyncio.to_thread(gateway.stop)
+
+    async def _open(self, slot: int) -> None:
+        self._addresses[slot] = await self._gateways[slot].address()
+
+
+class TestKilledGateways:
+    @pytest.mark.parametrize("seed", range(SEEDS * SOAK))
+    async def test_leave_every_complete_answer_booked_once(self, world: World, seed: int) -> None:
+        dice = random.Random(seed)
+        worker = world.start("worker")
+        slots = Slots(world)
+        await slots.all_open()
+        async with crowd(slots.urls, dice, callers=CALLERS) as people:
+            for _ in range(KILLS):
+                await asyncio.sleep(dice.uniform(0.02, 0.4))
+                await slots.replace(dice.randrange(GATEWAYS))
+            await slots.all_open()
+            await asyncio.sleep(0.2)
+        await slots.stop()
+        await world.settled()
+        worker.stop()
+        await world.assert_books_are_right(people.seen)
+        assert len(people.complete()) > KILLS
+
+    async def test_lose_no_more_of_a_stream_than_came_since_its_last_mark(self, world: World) -> None:
+        worker = world.start("worker")
+        gateway = world.start_gateway()
+        url = await gateway.address()
+        body = ask(
+            stream=True, script=f"slow_ms_per_event={MS_PER_TOKEN}", output_tokens=1_000, max_tokens=1_000
+        )
+        streams = [Seen(streamed=True) for _ in range(STREAMS)]
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+            calls = [asyncio.create_task(call(session, url, body, one)) for one in streams]
+            while min(one.tokens for one in streams) < TOKENS_SEEN:
+                await asyncio.sleep(0.01)
+            gateway.kill()
+            await asyncio.gather(*calls)
+        await world.settled()
+        worker.stop()
+        await world.assert_books_are_right([])
+        booked = {
+            row["request_id"]: row["output_tokens"]
+            for row in await world.rows("SELECT request_id::text, output_tokens FROM usage WHERE from_mark")
+        }
+        bound = (int(PACE["BURSAR_MARK_EVERY_MS"]) + COMMIT_MS_MAX) // MS_PER_TOKEN
+        assert not any(one.is_complete for one in streams)
+        assert [one for one in streams if one.tokens - booked.get(one.request_id, 0) > bound] == []
