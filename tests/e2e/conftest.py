@@ -1,28 +1,20 @@
 """One running `bursar serve` for all tests of a worker, and paying customers for each test that asks."""
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
 from bursar_process import Program, running
 from operator_client import Customer, NewCustomer, Operator
 from psycopg import sql
+from server_fixtures import OPERATOR_TOKEN, add_operator_token, assert_clean, maintenance
 
-from bursar.db.checks import check_books, is_clean
-from bursar.db.connect import Role
 from bursar.db.embedded import EmbeddedPostgres
-from bursar.db.engine import Database
 from bursar.simulator import Simulator, SimulatorSettings, in_thread
 
 TEMPLATE = "bursar_template"  # made by the fixture `postgres`
-OPERATOR_TOKEN = "bursar_op_" + "t" * 40
 
 
 @pytest.fixture(scope="session")
@@ -84,31 +76,3 @@ async def new_customer(operator: Operator) -> AsyncIterator[NewCustomer]:
 def customer(new_customer: NewCustomer) -> Customer:
     """Somebody with USD 100.00 and a key for everything."""
     return new_customer()
-
-
-@contextmanager
-def maintenance(postgres: EmbeddedPostgres) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(postgres.dsn_for("postgres"), autocommit=True) as connection:
-        yield connection
-
-
-def add_operator_token(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "INSERT INTO operator_token (id, name, token_hash, token_prefix, created_at)"
-            " VALUES (%s, %s, %s, %s, %s)",
-            [
-                uuid4(),
-                "test",
-                hashlib.sha256(OPERATOR_TOKEN.encode()).digest(),
-                OPERATOR_TOKEN[:13],
-                datetime.now(UTC),
-            ],
-        )
-
-
-async def assert_clean(url: str) -> None:
-    database = Database(url, Role.WORKER)
-    findings = await check_books(database)
-    await database.close()
-    assert is_clean(findings), [finding for finding in findings if finding.ok is False]

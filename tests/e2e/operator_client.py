@@ -67,16 +67,20 @@ class Operator:
         balance: str = "100.00",
         currency: str = "USD",
         requests_per_minute: int = 1_000_000,
+        address: str = "",
         **key: Any,
     ) -> "Customer":
-        """An organisation with money and a key that the gateway knows."""
+        """An organisation with money and a key that the gateway knows; `address`: where the gateway is."""
         made = self.post("/organisations", {"name": f"Customer {uuid4()}", "currency": currency})
         if Decimal(balance):
             self.post(f"/organisations/{made['id']}/wallet/top-ups", {"amount": balance})
         wanted = {"name": "test", "requests_per_minute": requests_per_minute, **key}
         issued = self.post(f"/organisations/{made['id']}/keys", wanted)
         customer = Customer(
-            address=self.address, operator=self, organisation_id=made["id"], key=issued["secret"]
+            address=address or self.address,
+            operator=self,
+            organisation_id=made["id"],
+            key=issued["secret"],
         )
         customer.until_known()
         return customer
