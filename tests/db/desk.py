@@ -236,6 +236,9 @@ class Desk:
             [request_id],
         ).fetchall()
 
+    def marks(self) -> int:
+        return int(one(self.worker, "SELECT count(*) FROM usage_mark"))
+
     def quarantine(self) -> list[Any]:
         return self.worker.execute(
             "SELECT reason, detail, row::text AS row FROM usage_quarantine ORDER BY id"

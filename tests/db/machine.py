@@ -14,12 +14,11 @@ from uuid import UUID
 
 import psycopg
 from desk import Answer, Desk
-from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from samples import Customer, new_id, usage_row
 
-from bursar.core.auditor import InsufficientBalance, ReferenceWallet
+from bursar.core.auditor import InsufficientBalance, Posting, ReferenceWallet
 from bursar.core.booking import UsageRow
 from bursar.core.lots import Lot, LotKind
 from bursar.db.checks import check_books, is_clean
@@ -416,19 +415,12 @@ class BooksMachine(RuleBasedStateMachine):
             )
 
     def model_return(self, sold: Sold, amount: int, source: str, lot_id: UUID) -> None:
-        """Give a sale back: only to general lots and those of its class."""
-        run = next(booked.run for booked in sold.rows if booked.row.sale > 0)
-        assert run is not None
-        scope_class = sold.rows[0].row.scope_class
-        posting = self.reference.postings[run]
-        foreign = [
-            taken
-            for taken in posting.consumptions
-            if self.reference.lots[taken.lot_id].scope_class not in {None, scope_class}
-        ]
-        posting.consumptions = [taken for taken in posting.consumptions if taken not in foreign]
-        # The audit inside would miss what is set aside here, so it is put back by a wider posting of its own.
-        self.reference.postings["set aside"] = type(posting)(0, foreign)
+        """Give a sale back to what its postings burned: only to general lots and those of its class."""
+        classes = {None, sold.rows[0].row.scope_class}
+        runs = [booked.run for booked in sold.rows if booked.row.sale > 0 and booked.run is not None]
+        postings = [self.reference.postings.pop(run) for run in dict.fromkeys(runs)]
+        whole, foreign = self.merged(postings, classes)
+        self.reference.postings |= {"whole": whole, "foreign": foreign}
         leftover = Lot(
             lot_id=lot_id,
             kind=LotKind.REFUND,
@@ -438,10 +430,25 @@ class BooksMachine(RuleBasedStateMachine):
             created_at_ms=self.now_ms,
             seq=len(self.reference.lots),
         )
-        self.reference.refund_usage(source, run, amount, leftover)
-        del self.reference.postings["set aside"]
-        posting.consumptions += foreign
-        note(f"returned {amount} of {run}")
+        self.reference.refund_usage(source, "whole", amount, leftover)
+        del self.reference.postings["whole"], self.reference.postings["foreign"]
+        changed = iter(whole.consumptions)
+        for posting, run in zip(postings, dict.fromkeys(runs), strict=True):
+            posting.consumptions = [
+                next(changed) if self.reference.lots[taken.lot_id].scope_class in classes else taken
+                for taken in posting.consumptions
+            ]
+            posting.refunded += (part := min(amount, posting.sale - posting.refunded))
+            amount -= part
+            self.reference.postings[run] = posting
+
+    def merged(self, postings: list[Posting], classes: set[str | None]) -> tuple[Posting, Posting]:
+        """These postings as one, split into what a sale of these classes may get back and what it may not."""
+        taken = [consumption for posting in postings for consumption in posting.consumptions]
+        mine = [one for one in taken if self.reference.lots[one.lot_id].scope_class in classes]
+        others = [one for one in taken if self.reference.lots[one.lot_id].scope_class not in classes]
+        sale, refunded = sum(one.sale for one in postings), sum(one.refunded for one in postings)
+        return Posting(sale, mine, refunded), Posting(0, others)
 
     def revision_lot_id(self, request_id: UUID) -> UUID:
         """The id a leftover of this revision's return gets, if there is one."""

@@ -41,6 +41,29 @@ def refused(sqlstate: str, detail: str | None = None) -> Iterator[None]:
     assert (refusal.value.sqlstate, refusal.value.diag.message_detail) == (sqlstate, detail)
 
 
+@contextmanager
+def beside(work: Callable[[], object], *, waits: bool = False) -> Iterator[None]:
+    """Run ``work`` while the block runs, and raise what it raised. ``waits``: it must not end on its own."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 -- raised again below
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(0.3)
+    waited = thread.is_alive()
+    yield
+    thread.join(20)
+    assert not thread.is_alive()
+    if errors:
+        raise errors[0]
+    assert waited or not waits
+
+
 def together(works: list[Callable[[], None]]) -> None:
     """Run all at once; raise the first error."""
     errors: list[BaseException] = []

@@ -1,10 +1,8 @@
 """Stories of taking, giving and closing leases."""
 
-import threading
-
 import psycopg
 from desk import Desk
-from stories import sold, story, together
+from stories import beside, sold, story, together
 
 from bursar.db.connect import Role
 
@@ -194,19 +192,42 @@ def a_process_that_beats_again_is_not_swept(desk: Desk) -> None:
 
 
 @story
+def a_mark_under_way_is_seen_by_the_sweeper(desk: Desk) -> None:
+    customer = desk.customer(100)
+    process = desk.open_process()
+    lease_id = desk.take(process, customer, 100).lease_id
+    desk.silence(process, 61)
+    mark = sold(customer, lease_id, 60, from_mark=True)
+    with psycopg.connect(desk.database.conninfo(Role.GATEWAY)) as flushing:
+        desk.flush(process, marks=[mark], connection=flushing)
+        with beside(lambda: desk.sweep(process)):
+            flushing.commit()
+    assert [booked.sale for booked in desk.usage(mark.request_id)] == [60]
+    assert desk.lease(lease_id)[:2] == ("closing", 60)
+
+
+@story
 def a_flush_and_the_sweeper_wait_for_each_other(desk: Desk) -> None:
     customer = desk.customer(100)
     process = desk.open_process()
     lease_id = desk.take(process, customer, 100).lease_id
     desk.silence(process, 61)
+    row = sold(customer, lease_id, 60)
     with psycopg.connect(desk.database.conninfo(Role.GATEWAY)) as flushing:
-        row = sold(customer, lease_id, 60)
         desk.flush(process, [row], connection=flushing)
-        sweeping = threading.Thread(target=desk.sweep, args=[process])
-        sweeping.start()
-        sweeping.join(0.3)
-        assert sweeping.is_alive()
-        flushing.commit()
-        sweeping.join(10)
+        with beside(lambda: desk.sweep(process), waits=True):
+            flushing.commit()
     assert desk.lease(lease_id)[:2] == ("closing", 60)
     assert [booked.late for booked in desk.usage(row.request_id)] == [False]
+
+
+@story
+def two_takes_wait_for_each_other(desk: Desk) -> None:
+    customer = desk.customer(100)
+    first, second = desk.open_process(), desk.open_process()
+    states: list[str] = []
+    with psycopg.connect(desk.database.conninfo(Role.GATEWAY)) as taking:
+        desk.take(first, customer, 100, connection=taking)
+        with beside(lambda: states.append(desk.take(second, customer, 100).state), waits=True):
+            taking.commit()
+    assert states == ["refused"]

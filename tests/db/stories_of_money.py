@@ -1,11 +1,10 @@
 """Stories of posting, expiry, refunds and credits."""
 
-import threading
 from uuid import UUID
 
 import psycopg
 from desk import Desk
-from stories import DAY, refused, sold, story
+from stories import DAY, beside, refused, sold, story
 
 from bursar.db.connect import Role
 
@@ -85,13 +84,9 @@ def two_posters_share_the_rows_and_post_none_twice(desk: Desk) -> None:
     desk.flush(process, [sold(customer, lease_id, 10)])
     with psycopg.connect(desk.database.conninfo(Role.WORKER)) as first:
         first.execute("SELECT bursar_post(%s, 100, 1000)", [desk.now])
-        waiting = threading.Thread(target=desk.post)
-        waiting.start()
-        waiting.join(0.3)
-        assert waiting.is_alive()  # behind the wallet's lock
-        desk.flush(other_process, [sold(customer, other_lease, 7)])
-        first.commit()
-        waiting.join(10)
+        with beside(desk.post, waits=True):  # behind the wallet's lock
+            desk.flush(other_process, [sold(customer, other_lease, 7)])
+            first.commit()
     desk.post()
     assert desk.entries(customer)["revenue"] == 17
     assert desk.wallet(customer)[:3] == (983, 183, 0)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import structlog
 
 from bursar.core.clock import Clock
+from bursar.db import quarantine
 from bursar.db.engine import Database
 from bursar.db.moments import moment_of
 
@@ -35,6 +36,7 @@ class Swept:
     """What a sweep did. ``trusted`` is false while PostgreSQL has not been seen up for one life."""
 
     trusted: bool
+    quarantined: int = 0
     closed: tuple[UUID, ...] = ()
     broken: int = 0
     failed: tuple[UUID, ...] = ()
@@ -53,12 +55,24 @@ class Sweeper:
         self._recalled: frozenset[UUID] = frozenset()
 
     async def sweep(self) -> Swept:
-        """Close silent processes, break expired lots. PostgreSQL away: raises what the driver raises."""
-        if not await self._is_trusted():
-            return Swept(trusted=False)
+        """Tell of quarantined rows, close silent processes, break expired lots.
+
+        PostgreSQL away: raises what the driver raises.
+        """
+        trusted = await self._is_trusted()
+        async with self._database.transaction() as tx:
+            quarantined = await quarantine.alarm(tx, self._now())
+        if not trusted:
+            return Swept(trusted=False, quarantined=quarantined)
         closed, stuck = await self._close_silent()
         broken, unbroken = await self._expire()
-        return Swept(trusted=True, closed=closed, broken=broken, failed=(*stuck, *unbroken))
+        return Swept(
+            trusted=True,
+            quarantined=quarantined,
+            closed=closed,
+            broken=broken,
+            failed=(*stuck, *unbroken),
+        )
 
     async def _is_trusted(self) -> bool:
         """Look, and tell whether every look of one life found the same server up."""
