@@ -46,20 +46,23 @@ class Operator:
 
     def set_up(self, simulator_url: str) -> None:
         """One provider of each kind, the shipped catalogue, today's real prices, and models of our own."""
-        for kind in MODELS:
-            slug = kind.replace("_", "-")
-            made = self.post(
-                "/providers", {"slug": slug, "kind": kind, "base_url": simulator_url + PATHS[kind]}
-            )
-            self.provider_ids[kind] = made["id"]
-            self.post(f"/providers/{made['id']}/credentials", {"secret": SECRETS[kind]})
+        self.add_providers(simulator_url)
         self.post("/catalogue/load", {})
-        self._add_model(MODELS["openai_compatible"], "openai_compatible")
         self._add_model(OLD_MODEL, "openai", provider_model="gpt-4-turbo")
         self._add_model(YUAN_MODEL, "openai_compatible")
         self.post("/prices/imports", {})
-        self._set_prices(MODELS["openai_compatible"], LLAMA_PRICES, "USD")
         self._set_prices(YUAN_MODEL, YUAN_PRICES, "CNY")
+
+    def add_providers(self, simulator_url: str) -> None:
+        """One provider of each kind, and a model of the OpenAI-compatible one."""
+        for kind in MODELS:
+            slug = kind.replace("_", "-")
+            wanted = {"slug": slug, "kind": kind, "base_url": simulator_url + PATHS[kind]}
+            made = self.post("/providers", wanted)
+            self.provider_ids[kind] = made["id"]
+            self.post(f"/providers/{made['id']}/credentials", {"secret": SECRETS[kind]})
+        self._add_model(MODELS["openai_compatible"], "openai_compatible")
+        self._set_prices(MODELS["openai_compatible"], LLAMA_PRICES, "USD")
 
     def new_customer(
         self,

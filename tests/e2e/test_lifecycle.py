@@ -12,13 +12,14 @@ import openai
 import orjson
 import pytest
 from bursar_process import Program, environment, running
-from operator_client import MODELS, Operator
+from operator_client import MODELS, Customer, Operator
 from server_fixtures import OPERATOR_TOKEN, add_operator_token
 from test_answers import HELLO, WITH_USAGE, text_of
 
 from bursar.simulator import Simulator
 from scratch_database import ScratchDatabase
 
+MODEL = MODELS["openai_compatible"]
 SLOW: list[Any] = [{"role": "user", "content": "Say hello. [[sim: slow_ms_per_event=20 output_tokens=60]]"}]
 
 
@@ -33,7 +34,7 @@ def serving(database: ScratchDatabase, folder: Path, *words: str) -> Iterator[Pr
 
 
 @pytest.fixture
-def server(database: ScratchDatabase, tmp_path: Path) -> Iterator[Program]:
+def own_server(database: ScratchDatabase, tmp_path: Path) -> Iterator[Program]:
     add_operator_token(database.url)
     with serving(database, tmp_path / "serve", "serve") as program:
         yield program
@@ -41,18 +42,18 @@ def server(database: ScratchDatabase, tmp_path: Path) -> Iterator[Program]:
 
 class TestStopping:
     def test_an_answer_under_way_is_finished_and_booked(
-        self, server: Program, providers: Simulator, database: ScratchDatabase, tmp_path: Path
+        self, own_server: Program, providers: Simulator, database: ScratchDatabase, tmp_path: Path
     ) -> None:
-        operator = Operator(server.listening(), OPERATOR_TOKEN)
-        operator.set_up(providers.base_url)
+        operator = Operator(own_server.listening(), OPERATOR_TOKEN)
+        operator.add_providers(providers.base_url)
         customer = operator.new_customer()
         stream = customer.sync.chat.completions.create(
-            model=MODELS["openai"], messages=SLOW, stream=True, stream_options=WITH_USAGE
+            model=MODEL, messages=SLOW, stream=True, stream_options=WITH_USAGE
         )
         chunks = [next(stream)]
-        server.process.terminate()
+        own_server.process.terminate()
         chunks += stream
-        assert server.stop() == 0, server.logged
+        assert own_server.stop() == 0, own_server.logged
         assert chunks[-1].usage is not None
         assert chunks[-1].usage.completion_tokens == 60
         assert text_of(chunks)
@@ -79,11 +80,9 @@ class TestApart:
             serving(database, tmp_path / "gateway", "gateway") as gateway,
         ):
             operator = Operator(api.listening(), OPERATOR_TOKEN)
-            operator.set_up(providers.base_url)
+            operator.add_providers(providers.base_url)
             customer = operator.new_customer(address=gateway.listening())
-            raw = customer.sync.chat.completions.with_raw_response.create(
-                model=MODELS["anthropic"], messages=HELLO
-            )
+            raw = customer.sync.chat.completions.with_raw_response.create(model=MODEL, messages=HELLO)
             assert customer.wallet()["balance"] == raw.headers["x-bursar-balance"]
             operator_at_gateway = openai.OpenAI(
                 api_key=OPERATOR_TOKEN, base_url=f"{gateway.listening()}/v1", max_retries=0
@@ -99,23 +98,17 @@ class TestApart:
 
 class TestBooksCheck:
     def test_the_command_finds_the_books_in_order(
-        self, server: Program, providers: Simulator, database: ScratchDatabase, tmp_path: Path
+        self, customer: Customer, server_database: str, tmp_path: Path
     ) -> None:
-        operator = Operator(server.listening(), OPERATOR_TOKEN)
-        operator.set_up(providers.base_url)
-        customer = operator.new_customer()
-        customer.sync.chat.completions.create(model=MODELS["openai"], messages=HELLO)
-        customer.until_posted()
+        customer.sync.chat.completions.create(model=MODEL, messages=HELLO)
         done = subprocess.run(
             [sys.executable, "-m", "bursar.entrypoints.cli", "books", "check", "--json"],
-            env=environment(settings_of(database, tmp_path)),
+            env=environment({"BURSAR_DATABASE_URL": server_database, "BURSAR_DATA_DIR": str(tmp_path)}),
             cwd=tmp_path,
             capture_output=True,
             check=False,
             timeout=60,
         )
-        customer.sync.close()
-        operator.close()
         assert done.returncode == 0, done.stderr
         told = orjson.loads(done.stdout)
         assert told["ok"] is True
