@@ -44,6 +44,9 @@ class Operator:
     def patch(self, path: str, body: dict[str, Any]) -> Any:
         return self._checked(self._http.patch(path, json=body))
 
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        return self._checked(self._http.put(path, json=body))
+
     def set_up(self, simulator_url: str) -> None:
         """One provider of each kind, the shipped catalogue, today's real prices, and models of our own."""
         self.add_providers(simulator_url)
