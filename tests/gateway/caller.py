@@ -38,7 +38,7 @@ class Reply:
     def events(self) -> list[Any]:
         """The JSON of every SSE event; `[DONE]` as it stands."""
         found = []
-        for frame in self.body.split(b"\n\n"):
+        for frame in self.body.replace(b"\r\n", b"\n").split(b"\n\n"):
             if frame.startswith(b"data: "):
                 content = frame.removeprefix(b"data: ")
                 found.append("[DONE]" if content == b"[DONE]" else orjson.loads(content))
@@ -47,13 +47,16 @@ class Reply:
     def text(self) -> str:
         """What the model said, of a whole answer or a stream."""
         if not self.body.lstrip().startswith(b"{"):
-            return "".join(
-                choice["delta"].get("content") or ""
-                for event in self.events()
-                if isinstance(event, dict)
-                for choice in event.get("choices", ())
-            )
+            return "".join(map(_text_of, self.events()))
         return "".join(choice["message"]["content"] or "" for choice in self.json()["choices"])
+
+
+def _text_of(event: Any) -> str:
+    """The content of one chunk, however odd it is."""
+    try:
+        return "".join(choice["delta"].get("content") or "" for choice in event["choices"])
+    except (TypeError, KeyError, AttributeError):
+        return ""
 
 
 class _Parsing:

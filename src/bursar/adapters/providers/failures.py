@@ -104,7 +104,7 @@ def classify(
         message=sanitise(error.message, attempt) if keeps_message else _MESSAGE[kind],
         retry_after_s=retry_after_s(headers) if shown_status == _UNAVAILABLE else None,
         retryable=retryable,
-        param=error.param if keeps_message else None,
+        param=_plain_param(error.param, attempt) if keeps_message else None,
         upstream_status=status,
     )
 
@@ -166,6 +166,11 @@ def _kind(error: UpstreamError, status: int) -> FailureKind:
     if known is not None:
         return known
     return "bad_request" if 400 <= status < 500 else "server"  # noqa: PLR2004 - the HTTP class of client errors
+
+
+def _plain_param(param: str | None, attempt: Attempt) -> str | None:
+    """The property at fault, unless the provider wrote something private in its place."""
+    return param if param is not None and sanitise(param, attempt) == param else None
 
 
 def _plain_code(code: str) -> str:
