@@ -36,7 +36,7 @@ REGISTRY = re.compile(
 NOQA = re.compile(r"#\s*(ruff:\s*)?noqa")
 NOQA_WITH_REASON = re.compile(r"#\s*(ruff:\s*)?noqa: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*\s+(--?|#)\s*\w")
 IGNORE = re.compile(r"#\s*type:\s*ignore")
-IGNORE_WITH_REASON = re.compile(r"#\s*type: ignore\[[a-z-]+(, ?[a-z-]+)*\]\s+#\s*\w{2,}")
+IGNORE_WITH_REASON = re.compile(r"#\s*type: ignore\[[a-z-]+(, ?[a-z-]+)*\]\s+#\s*\w")
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".sql", ".sh", ".lua", ".ini", ".yaml", ".yml", ".txt", ".mako", ""}
 # Test folders that follow whole journeys instead of one package.
 JOURNEYS = {"e2e", "chaos", "mutants"}
