@@ -6,40 +6,36 @@ of that. `aiohttp_client` passes the same contract tests and serves where a prox
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from bursar.adapters.upstream import Answer, Timeouts, UpstreamError, UpstreamTooLarge
 from bursar.adapters.upstream.connection import Connection
+from bursar.adapters.upstream.pool import Host, Pool
 from bursar.adapters.upstream.watchdog import Watchdog
 
-KEEP_ALIVE_S: Final = 30.0
-IDLE_PER_HOST_MAX: Final = 256
 TARGETS_MAX: Final = 1_000
 
 
 class Target(NamedTuple):
     """Where a URL leads; `head` is the request line and the host header."""
 
-    host: str
-    port: int
-    is_tls: bool
+    host: Host
     head: str
 
 
 class DirectAnswer:
     """An answer whose body is read from its connection; the connection goes back to the pool at the end."""
 
-    __slots__ = ("_connection", "_idle_s", "_is_done", "_target", "_upstream", "_watch", "headers", "status")
+    __slots__ = ("_connection", "_host", "_idle_s", "_is_done", "_upstream", "_watch", "headers", "status")
 
     def __init__(
         self, upstream: "DirectUpstream", connection: Connection, target: Target, idle_s: float
     ) -> None:
         self._upstream = upstream
         self._connection = connection
-        self._target = target
+        self._host = target.host
         self._idle_s = idle_s
         self._is_done = False
         self._watch = upstream.dog.watch(self._go_silent)
@@ -51,18 +47,16 @@ class DirectAnswer:
         if length is not None and length > limit_bytes:
             self.close()
             raise UpstreamTooLarge(f"answer of {length} bytes", sent=True)
-        first = await self.chunk()
-        if self._is_done:
-            return first
-        parts = [first]
-        size = len(first)
+        parts = []
+        size = 0
         while not self._is_done:
-            parts.append(await self.chunk())
-            size += len(parts[-1])
+            part = await self.chunk()
+            size += len(part)
             if size > limit_bytes:
                 self.close()
                 raise UpstreamTooLarge(f"answer of more than {limit_bytes} bytes", sent=True)
-        return b"".join(parts)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def chunk(self) -> bytes:
         if self._is_done:
@@ -75,11 +69,9 @@ class DirectAnswer:
             raise
         finally:
             self._watch.stop()
-        if (
-            self._connection.is_complete
-        ):  # read to its end: the connection may serve somebody else from here on
+        if self._connection.is_complete:  # and read: the connection may serve somebody else from here on
             self._is_done = True
-            self._upstream.give_back(self._target, self._connection)
+            self._upstream.pool.keep(self._host, self._connection)
         return part
 
     def close(self) -> None:
@@ -103,42 +95,31 @@ class DirectUpstream:
         self._loop = asyncio.get_running_loop()
         self._tls = tls or ssl.create_default_context()
         self._tls.set_alpn_protocols(["http/1.1"])
-        self._idle: dict[tuple[str, int, bool], deque[Connection]] = {}
-        self._places = asyncio.Semaphore(connections_max)
+        self.pool = Pool(connections_max)
         self._targets: dict[str, Target] = {}
         self.dog = Watchdog()
 
     async def open(self, url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts) -> Answer:
         target = self._target(url)
         request = _request(target, headers, body)
-        connection = self._take_idle(target)
-        if connection is not None:
-            try:
-                await self._ask(connection, request, timeouts)
-            except UpstreamError:
-                if not connection.died_idle:
-                    raise
-            else:
-                return DirectAnswer(self, connection, target, timeouts.idle_ms / 1000)
-        connection = await self._connect(target, timeouts)
-        await self._ask(connection, request, timeouts)
+        connection = self.pool.take_idle(target.host) or await self._connect(target.host, timeouts)
+        try:
+            await self._ask(connection, request, timeouts)
+        except UpstreamError:
+            if not connection.died_idle:
+                raise
+            connection = await self._connect(target.host, timeouts)
+            await self._ask(connection, request, timeouts)
+        coding = connection.headers.get("content-encoding", "identity")
+        if coding != "identity":
+            connection.abort()
+            raise UpstreamError(f"the answer is compressed ({coding!r}), which was not asked for", sent=True)
         return DirectAnswer(self, connection, target, timeouts.idle_ms / 1000)
 
     async def close(self) -> None:
-        for idle in self._idle.values():
-            for connection in idle:
-                connection.abort()
-        self._idle.clear()
+        """Close every connection, answers under way included."""
+        self.pool.close()
         await self.dog.close()
-
-    def give_back(self, target: Target, connection: Connection) -> None:
-        """Keep a connection whose answer was read to its end, or close it."""
-        idle = self._idle.setdefault(target[:3], deque())
-        if connection.is_reusable and len(idle) < IDLE_PER_HOST_MAX:
-            connection.idle_since = self._loop.time()
-            idle.append(connection)
-        else:
-            connection.abort()
 
     async def _ask(self, connection: Connection, request: bytes, timeouts: Timeouts) -> None:
         watch = self.dog.watch(
@@ -153,35 +134,28 @@ class DirectUpstream:
         finally:
             watch.stop()
 
-    def _take_idle(self, target: Target) -> Connection | None:
-        idle = self._idle.get(target[:3])
-        oldest = self._loop.time() - KEEP_ALIVE_S
-        while idle:
-            connection = idle.pop()  # the most recent one is the least likely to be dead
-            if not connection.is_closed and connection.idle_since > oldest:
-                return connection
-            connection.abort()
-        return None
-
-    async def _connect(self, target: Target, timeouts: Timeouts) -> Connection:
-        await self._places.acquire()
-        made = Connection(self._loop, on_close=self._places.release)
+    async def _connect(self, host: Host, timeouts: Timeouts) -> Connection:
+        """An idle connection that came free while waiting for a place, or a new one."""
         try:
             async with asyncio.timeout(timeouts.connect_ms / 1000):
-                await self._loop.create_connection(
-                    lambda: made,
-                    target.host,
-                    target.port,
-                    ssl=self._tls if target.is_tls else None,
-                    server_hostname=target.host if target.is_tls else None,
-                )
-        except BaseException as error:
-            if not made.is_made:
-                self._places.release()
-            if isinstance(error, TimeoutError):
-                raise UpstreamError("connecting took too long", sent=False, timed_out=True) from error
-            if isinstance(error, OSError):  # ssl.SSLError is one
-                raise UpstreamError(f"no connection: {type(error).__name__}", sent=False) from error
+                return await self.pool.place(host) or await self._dial(host)
+        except TimeoutError as error:
+            raise UpstreamError("connecting took too long", sent=False, timed_out=True) from error
+        except (OSError, UnicodeError) as error:  # TLS errors are OSErrors; UnicodeError: no such host name
+            raise UpstreamError(f"no connection: {type(error).__name__}", sent=False) from error
+
+    async def _dial(self, host: Host) -> Connection:
+        made = self.pool.new()
+        try:
+            await self._loop.create_connection(
+                lambda: made,
+                host.name,
+                host.port,
+                ssl=self._tls if host.is_tls else None,
+                server_hostname=host.name if host.is_tls else None,
+            )
+        except BaseException:
+            self.pool.discard(made)
             raise
         return made
 
@@ -195,14 +169,18 @@ class DirectUpstream:
 
 
 def _parse(url: str) -> Target:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "\n" in url or " " in url:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise UpstreamError("the provider's address is not an http(s) URL", sent=False) from error
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not is_plain:
         raise UpstreamError("the provider's address is not an http(s) URL", sent=False)
-    is_tls = parts.scheme == "https"
-    port = parts.port or (443 if is_tls else 80)
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     return Target(
-        parts.hostname, port, is_tls, f"POST {path} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n"
+        Host(parts.hostname, port, parts.scheme == "https"),
+        f"POST {path} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n",
     )
 
 

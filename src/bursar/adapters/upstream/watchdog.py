@@ -9,6 +9,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
+log = structlog.get_logger()
+
 TICK_S: Final = 0.25  # a time-out fires at most this much late
 
 
@@ -56,4 +60,7 @@ class Watchdog:
             for watch in [watch for watch in self.open if watch.deadline <= now]:
                 self.open.discard(watch)
                 watch.expired = True
-                watch.bark()
+                try:
+                    watch.bark()
+                except Exception:  # one bad bark must not leave every other time-out unwatched
+                    log.exception("watchdog.bark_failed")
