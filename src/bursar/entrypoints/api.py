@@ -76,6 +76,7 @@ def build_api(control: Control | None) -> FastAPI:
         openapi_url=OPENAPI_PATH,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
     )
