@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "e2e"))  # bursar_process
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("e2e", "db")]  # bursar_process, samples
 
 from programs import Nursery, nursery
 from world import World, world_of
