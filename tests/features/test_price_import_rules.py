@@ -141,7 +141,10 @@ class TestListedPrices:
                         prices=ModelPrice(input_mtok=Decimal("0.5"), storage_searches_kcount=Decimal("2.5")),
                     ),
                 ],
-                [PriceVariant(when={"service_tier": "priority"}, prices=ModelPrice(input_mtok=Decimal(2)))],
+                [
+                    PriceVariant(when={"service_tier": "default"}, prices=ModelPrice()),
+                    PriceVariant(when={"service_tier": "priority"}, prices=ModelPrice(input_mtok=Decimal(2))),
+                ],
             )
         )
         assert [(entry.model, entry.what) for entry in unsupported] == [

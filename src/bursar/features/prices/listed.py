@@ -178,6 +178,8 @@ def _unsupported(model: ModelInfo) -> Iterator[str]:
             elif not _exact(value, PRICE_KEYS[key][1]):
                 yield f"price of {key} finer than 10^-18"
     for variant in model.price_variants or ():
+        if not stated(variant.prices):
+            continue  # the standard price under another name
         yield "variant " + ",".join(f"{key}={value}" for key, value in sorted(variant.when.items()))
 
 
