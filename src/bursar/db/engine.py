@@ -44,6 +44,7 @@ class Database:
             max_overflow=POOL_OVERFLOW,
             pool_timeout=POOL_WAIT_S,
             pool_pre_ping=True,
+            hide_parameters=True,  # a failed statement is logged; what it was given may be a secret
         )
 
     @asynccontextmanager
