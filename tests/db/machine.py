@@ -419,7 +419,7 @@ class BooksMachine(RuleBasedStateMachine):
         classes = {None, sold.rows[0].row.scope_class}
         runs = [booked.run for booked in sold.rows if booked.row.sale > 0 and booked.run is not None]
         postings = [self.reference.postings.pop(run) for run in dict.fromkeys(runs)]
-        whole, foreign = self.merged(postings, classes)
+        whole, foreign = self.merged(postings, classes, amount)
         self.reference.postings |= {"whole": whole, "foreign": foreign}
         leftover = Lot(
             lot_id=lot_id,
@@ -438,17 +438,18 @@ class BooksMachine(RuleBasedStateMachine):
                 next(changed) if self.reference.lots[taken.lot_id].scope_class in classes else taken
                 for taken in posting.consumptions
             ]
-            posting.refunded += (part := min(amount, posting.sale - posting.refunded))
-            amount -= part
             self.reference.postings[run] = posting
+        postings[0].refunded += amount  # which of them does not matter: limits are per row and kept here
 
-    def merged(self, postings: list[Posting], classes: set[str | None]) -> tuple[Posting, Posting]:
-        """These postings as one, split into what a sale of these classes may get back and what it may not."""
+    def merged(
+        self, postings: list[Posting], classes: set[str | None], amount: int
+    ) -> tuple[Posting, Posting]:
+        """These postings as one, split into what this sale may get back and what it may not."""
         taken = [consumption for posting in postings for consumption in posting.consumptions]
         mine = [one for one in taken if self.reference.lots[one.lot_id].scope_class in classes]
         others = [one for one in taken if self.reference.lots[one.lot_id].scope_class not in classes]
-        sale, refunded = sum(one.sale for one in postings), sum(one.refunded for one in postings)
-        return Posting(sale, mine, refunded), Posting(0, others)
+        left = sum(one.sale - one.refunded for one in postings)
+        return Posting(amount, mine), Posting(left - amount, others)
 
     def revision_lot_id(self, request_id: UUID) -> UUID:
         """The id a leftover of this revision's return gets, if there is one."""

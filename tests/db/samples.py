@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +18,12 @@ START_MS = int(datetime.now(UTC).timestamp() * 1000)
 START = datetime.fromtimestamp(START_MS / 1000, UTC)
 
 
+numbers = count(int.from_bytes(os.urandom(4)) << 40)
+
+
 def new_id() -> UUID:
-    return uuid7(START_MS, int.from_bytes(os.urandom(10)))
+    """Unique in this run and others; later ids sort behind earlier ones, so a story can be told again."""
+    return uuid7(START_MS, next(numbers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
