@@ -135,7 +135,7 @@ async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         await inbound.end(attempt.exchange.tail(settled.cost_fields(ticket)))
         return
     await _settle_broken(gw, ticket, attempt, failure)
-    await inbound.end(attempt.exchange.cut(failure.code, failure.message))
+    await inbound.end(attempt.exchange.cut(failure.code, failure.message, failure.status))
 
 
 async def _settle_broken(gw: Gateway, ticket: Ticket, attempt: Attempt, failure: GatewayError) -> Settled:

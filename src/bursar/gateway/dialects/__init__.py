@@ -152,8 +152,8 @@ class Exchange(Protocol):
         """The last frames, after settling: the usage chunk with `cost` in it if it was asked for, the end."""
         ...
 
-    def cut(self, code: str, message: str) -> list[bytes]:
-        """An error event in the caller's dialect, then the end."""
+    def cut(self, code: str, message: str, status: int = 502) -> list[bytes]:
+        """An error event in the caller's dialect, then the end; `status` is what it would have been."""
         ...
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderFailure:

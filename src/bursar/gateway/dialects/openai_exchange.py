@@ -62,9 +62,9 @@ class OpenAIExchange(ABC):
         chunk = {"object": "chat.completion.chunk", **self._envelope(), "choices": [], "usage": usage}
         return [frame_of(orjson.dumps(chunk)), DONE]
 
-    def cut(self, code: str, message: str) -> list[bytes]:
+    def cut(self, code: str, message: str, status: int = _FAILED) -> list[bytes]:
         """An error event and the end marker."""
-        return [frame_of(error_body(_FAILED, code, message)), DONE]
+        return [frame_of(error_body(status, code, message)), DONE]
 
     def _pass_on(self, frames: Iterable[bytes]) -> list[bytes]:
         passed = []
