@@ -23,7 +23,9 @@ def server_database(postgres: EmbeddedPostgres) -> Iterator[str]:
     name = f"e2e_{secrets.token_hex(6)}"
     with maintenance(postgres) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE)
+            )
         )
     url = postgres.dsn_for(name)
     yield url

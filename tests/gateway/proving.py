@@ -98,7 +98,9 @@ def migrated_database(postgres: EmbeddedPostgres) -> Iterator[ScratchDatabase]:
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(postgres.dsn_for("postgres"), autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE)
+            )
         )
     yield ScratchDatabase(name=name, url=postgres.dsn_for(name))
     with psycopg.connect(postgres.dsn_for("postgres"), autocommit=True) as connection:
