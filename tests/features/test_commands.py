@@ -73,6 +73,7 @@ class TestCommands:
         assert key["secret"].startswith("llm_sk_")
         in_force = bursar.json("price", "list", "--model", "gpt-4o", "--meter", "in_fresh")
         assert [row["sale_per_million"] for row in in_force["items"]] == ["3"]
+        assert bursar.json("price", "margin", "20") == bursar.json("price", "margin")
         told = bursar.run("price", "import", "--dry-run").stdout
         assert "0 prices would be added" in told
         assert "not expressible: variant service_tier=priority" in told

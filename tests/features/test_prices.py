@@ -99,13 +99,16 @@ class TestImportPrices:
         assert (await in_force(client, "gpt-4o"))["in_fresh", 0] == ("2.5", "5")
 
     @pytest.mark.usefixtures("routed")
-    async def test_the_operators_setting_is_the_margin(self, client: Client, control: Control) -> None:
-        async with control.database.transaction(operator=True) as tx:
-            await tx.execute(
-                sa.text("INSERT INTO setting (key, value) VALUES ('default_margin_percent', '\"7.5\"')")
-            )
+    async def test_the_operators_setting_is_the_margin(self, client: Client) -> None:
+        assert await client.get("/prices/margin") == {"margin_percent": "20"}
+        for percent in ("5", "7.5"):
+            await client.call("PUT", "/prices/margin", {"margin_percent": percent})
+        assert await client.get("/prices/margin") == {"margin_percent": "7.5"}
         await client.call("POST", "/prices/imports", {})
         assert (await in_force(client, "gpt-4o"))["in_fresh", 0] == ("2.5", "2.6875")
+        assert await client.refused("PUT", "/prices/margin", {"margin_percent": "-100"}) == (
+            "422 invalid_request"
+        )
 
     async def test_a_price_set_by_hand_is_left_alone(
         self, client: Client, routed: dict[str, Any], clock: SettableClock

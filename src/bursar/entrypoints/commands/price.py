@@ -156,3 +156,21 @@ def tell_import(told: "Imported", *, dry_run: bool) -> None:
     for entry in told.unsupported:
         some = ", ".join(entry.models[:SOME]) + (", …" if len(entry.models) > SOME else "")
         typer.echo(f"not expressible: {entry.what} ({len(entry.models)}: {some})")
+
+
+@app.command()
+def margin(
+    percent: Annotated[str | None, typer.Argument(help="A new margin. Absent: show it.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show or set the margin that imports add; a model's own margin comes first."""
+    from bursar.entrypoints.commands.session import asked, look, transact
+    from bursar.entrypoints.commands.telling import tell
+    from bursar.features.prices import schemas, service
+
+    if percent is None:
+        tell(look(lambda control, read: service.get_margin(read, policy=control.policy)), as_json=as_json)
+        return
+    wanted = asked(schemas.Margin, margin_percent=percent)
+    tell(transact(lambda _control, tx: service.set_margin(tx, wanted)), as_json=as_json)

@@ -19,7 +19,7 @@ from bursar.features.prices import queries
 from bursar.features.prices.listed import listed_prices
 from bursar.features.prices.plan import BookedPrice, NewPrice, plan_import
 from bursar.features.prices.schemas import AddedPrice, ImportAsked, Imported, NotExpressible
-from bursar.features.prices.service import PriceInvalid, atto_of, decimal_of
+from bursar.features.prices.service import PriceInvalid, atto_of, decimal_of, get_margin
 from bursar.rest.control import Control
 from bursar.rest.fields import moment_of_ms, ms_of_moment
 
@@ -70,8 +70,7 @@ async def _check(tx: Transaction, asked: ImportAsked) -> None:
 async def _margin(tx: Transaction, asked: ImportAsked, control: Control) -> Decimal:
     if asked.margin_percent is not None:
         return asked.margin_percent
-    stored = await queries.margin_setting(tx)
-    return control.policy.margin_percent_default if stored is None else Decimal(str(stored))
+    return (await get_margin(tx, policy=control.policy)).margin_percent
 
 
 def lists_by_id() -> dict[str, ListedProvider]:

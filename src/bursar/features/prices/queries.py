@@ -121,7 +121,14 @@ async def booked(read: Transaction, provider_id: UUID, currency: str) -> Sequenc
     return (await read.execute(question)).mappings().all()
 
 
-async def margin_setting(read: Transaction) -> object:
+async def margin_setting(read: ReadSession | Transaction) -> object:
     """What the operator set for all models, or None."""
     question = sa.select(setting.c.value).where(setting.c.key == MARGIN_SETTING)
     return (await read.execute(question)).scalar_one_or_none()
+
+
+async def set_margin(tx: Transaction, margin_percent: str) -> None:
+    saying = insert(setting).values(key=MARGIN_SETTING, value=margin_percent)
+    await tx.execute(
+        saying.on_conflict_do_update(index_elements=[setting.c.key], set_={"value": margin_percent})
+    )

@@ -7,7 +7,15 @@ from fastapi import APIRouter, Path, Query
 
 from bursar.core.usage import Meter
 from bursar.features.prices import importing, service
-from bursar.features.prices.schemas import Currency, ImportAsked, Imported, NewPrice, Price, PriceSet
+from bursar.features.prices.schemas import (
+    Currency,
+    ImportAsked,
+    Imported,
+    Margin,
+    NewPrice,
+    Price,
+    PriceSet,
+)
 from bursar.rest.control import Means, OperatorRead, OperatorTx
 from bursar.rest.fields import ModelName
 from bursar.rest.idempotency import Once
@@ -51,6 +59,18 @@ async def list_prices(  # noqa: PLR0913, PLR0917 - each is one filter of the lis
 async def import_prices(body: ImportAsked, tx: OperatorTx, control: Means) -> Imported:
     """Import the price lists of all routed models. Keeps history; a second import adds nothing."""
     return await importing.import_prices(tx, body, control=control)
+
+
+@router.get("/margin")
+async def get_margin(read: OperatorRead, control: Means) -> Margin:
+    """Show the margin that imports add."""
+    return await service.get_margin(read, policy=control.policy)
+
+
+@router.put("/margin")
+async def set_margin(body: Margin, tx: OperatorTx) -> Margin:
+    """Set the margin that imports add, from the next one on."""
+    return await service.set_margin(tx, body)
 
 
 @router.get("/{price_id}", responses=responses(404))

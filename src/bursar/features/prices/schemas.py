@@ -76,6 +76,12 @@ class ImportAsked(Body):
     dry_run: bool = Field(default=False, description="Say what would be added and add nothing.")
 
 
+class Margin(Body):
+    """Sale over cost for imported prices of models without a margin of their own; used by the next import."""
+
+    margin_percent: MarginPercent
+
+
 class AddedPrice(BaseModel):
     provider: str
     model: str

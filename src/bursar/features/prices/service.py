@@ -17,7 +17,8 @@ from bursar.core.money import (
 from bursar.db.engine import ReadSession, Transaction
 from bursar.features.prices import queries
 from bursar.features.prices.plan import OPERATOR_SOURCE
-from bursar.features.prices.schemas import NewPrice, Per, Price, PriceSet
+from bursar.features.prices.schemas import Margin, NewPrice, Per, Price, PriceSet
+from bursar.rest.control import Policy
 from bursar.rest.edge import Edge
 from bursar.rest.paging import Page, PageAsked, bigint, cut_page
 from bursar.rest.problems import Conflict, Invalid, NotFound
@@ -107,6 +108,18 @@ def per_unit(text: str, per: Per, name: str) -> int:
     if rest:
         raise PriceInvalid(f"body.{name}: finer than {ATTO_DIGITS} digits per unit.")
     return atto
+
+
+async def get_margin(read: ReadSession | Transaction, *, policy: Policy) -> Margin:
+    """What the operator set, else the environment's."""
+    stored = await queries.margin_setting(read)
+    return Margin(margin_percent=policy.margin_percent_default if stored is None else Decimal(str(stored)))
+
+
+async def set_margin(tx: Transaction, wanted: Margin) -> Margin:
+    """Prices follow at the next import; what is in the book stays."""
+    await queries.set_margin(tx, str(wanted.margin_percent))
+    return wanted
 
 
 async def get_price(read: ReadSession | Transaction, price_id: int) -> Price:
