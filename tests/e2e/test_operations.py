@@ -1,5 +1,6 @@
 """What an operator does takes effect for customers: money, keys, prices, providers."""
 
+import asyncio
 import time
 from decimal import Decimal
 from typing import Any
@@ -84,6 +85,45 @@ class TestMoney:
         raw = customer.sync.chat.completions.with_raw_response.create(model=LLAMA, messages=HELLO)
         spent = sum(Decimal(row["sale"]) for row in customer.usage())
         assert Decimal(raw.headers["x-bursar-balance"]) == -spent
+
+
+class TestLastMoney:
+    STREAMS = 10
+    SHORT_ONES = 30  # after so many short answers less is held for each
+    LONG = "[[sim: output_tokens=4000 delay_first_ms=500]]"  # all are admitted before one speaks
+    LONG_COST = Decimal("0.0116")
+
+    async def test_streams_end_when_the_money_does(self, new_customer: NewCustomer) -> None:
+        customer = new_customer(balance="0.05")
+        for _ in range(self.SHORT_ONES):
+            assert await self._stream(customer, "[[sim: output_tokens=5]]") == "stop"
+        before = Decimal(customer.wallet()["balance"])
+        ends = await asyncio.gather(*(self._stream(customer, self.LONG) for _ in range(self.STREAMS)))
+        assert set(ends) <= {"stop", "refused", "cut"}
+        assert "cut" in ends
+        left = Decimal(customer.wallet()["balance"])
+        assert 0 <= left < self.LONG_COST
+        rows = customer.usage()[self.SHORT_ONES :]
+        assert len(rows) == self.STREAMS - ends.count("refused")
+        assert left == before - sum(Decimal(row["sale"]) for row in rows)
+        assert [row["outcome"] for row in rows].count("cut_off") == ends.count("cut")
+        assert await self._stream(customer, self.LONG) == "refused"
+
+    @staticmethod
+    async def _stream(customer: Customer, text: str) -> str:
+        """How one stream ended: its finish reason, or that there was no money before or during it."""
+        messages: list[Any] = [{"role": "user", "content": text}]
+        end = "refused"
+        try:
+            stream = await customer.aio.chat.completions.create(
+                model=LLAMA, messages=messages, max_tokens=4000, stream=True
+            )
+            end = "cut"
+            async for chunk in stream:
+                end = chunk.choices[0].finish_reason or end
+        except openai.APIError as error:
+            assert error.code == "insufficient_balance"  # noqa: PT017 - one of two good ends
+        return end
 
 
 class TestKeys:
