@@ -1,4 +1,4 @@
-"""Large, slow and crowded: bodies up to the limit, callers that read slowly, many requests on a connection."""
+"""Large, slow and crowded: bodies up to the limit, slow readers, many requests on one connection."""
 
 import asyncio
 from dataclasses import replace
