@@ -1,11 +1,14 @@
 import asyncio
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from control_client import Client, Use
 
+from bursar.features.wallet.schemas import MovementType
 from bursar.rest.control import Control
 
 
@@ -227,3 +230,32 @@ class TestRefundUsage:
         assert await client.refused("POST", refund, {"attempt": 3}, key="r") == "404 usage_not_found"
         assert await client.refused("POST", refund, {"attempt": 2**15}, key="r") == "422 invalid_request"
         assert await client.refused("POST", refund, {"amount": "0"}, key="r") == "422 amount_invalid"
+
+
+class TestMovementType:
+    async def test_names_every_kind_the_books_may_write(self, control: Control) -> None:
+        """Else listing such a transaction would fail."""
+        async with control.database.read(operator=True) as read:
+            rule = await read.execute(
+                sa.text(
+                    "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+                    " WHERE conname = 'ledger_transaction_kind_check'"
+                )
+            )
+            kinds = set(re.findall(r"'([a-z_]+)'::text", rule.scalar_one()))
+        assert kinds == set(get_args(MovementType))
+
+
+class TestManyAtOnce:
+    async def test_are_all_answered_and_all_booked(self, client: Client, path: str) -> None:
+        """More callers than connections: they wait for each other, none is refused, nothing is lost."""
+        await asyncio.gather(
+            *(
+                client.post(f"{path}/wallet/top-ups", {"amount": "1"}, key=f"m{number}")
+                for number in range(40)
+            ),
+            *(client.get(f"{path}/wallet") for _ in range(20)),
+        )
+        assert (await client.get(f"{path}/wallet"))["balance"] == "40.00"
+        moved = (await client.get(f"{path}/wallet/transactions?limit=200"))["items"]
+        assert sorted(int(one["balance_after"].partition(".")[0]) for one in moved) == list(range(1, 41))

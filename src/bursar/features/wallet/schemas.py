@@ -17,7 +17,6 @@ MovementType = Literal[
     "usage_refund",
     "usage_revision",
     "top_up_refund",
-    "repayment",
     "expiry",
     "credit_limit",
 ]
