@@ -165,9 +165,9 @@ def is_ok(answer: Answer) -> bool:
 
 async def _send(gw: Gateway, attempt: Attempt, inbound: Inbound) -> Answer:
     exchange, route = attempt.exchange, attempt.offer.route
-    attempt.note_sent()
+    url = route.deployment.base_url + exchange.path
     sending = gw.upstream.open(
-        route.deployment.base_url + exchange.path, exchange.headers, exchange.body, route.timeouts
+        url, exchange.headers, exchange.body, route.timeouts, on_send=attempt.note_sent
     )
     try:
         if route.aborts_stop_billing:

@@ -1,6 +1,6 @@
 """How bytes reach a provider and come back. The port; one HTTP client per module beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,9 +59,23 @@ class Answer(Protocol):
         ...
 
 
+def not_interested() -> None:
+    """Whoever asks does not need to know when the request left."""
+
+
 class Upstream(Protocol):
-    async def open(self, url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts) -> Answer:
+    async def open(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: Timeouts,
+        *,
+        on_send: Callable[[], object] = not_interested,
+    ) -> Answer:
         """POST and wait for the response's headers. Redirects are answers, not followed.
+
+        `on_send` is called when the request is about to leave; cancelled before that, it never leaves.
 
         Raises:
             UpstreamError: no connection, no answer in time, or broken before the headers.

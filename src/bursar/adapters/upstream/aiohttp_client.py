@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from bursar.adapters.upstream import Answer, Timeouts, UpstreamError, UpstreamTooLarge
+from bursar.adapters.upstream import Answer, Timeouts, UpstreamError, UpstreamTooLarge, not_interested
 from bursar.adapters.upstream.aiohttp_handler import OK_MIN, Connector
 from bursar.adapters.upstream.watchdog import Watchdog
 
@@ -100,6 +100,7 @@ class AiohttpUpstream:
         )
         reuse = aiohttp.TraceConfig()
         reuse.on_connection_reuseconn.append(_note_reuse)
+        reuse.on_request_headers_sent.append(_note_sent)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -118,13 +119,22 @@ class AiohttpUpstream:
         self._timeouts: dict[int, aiohttp.ClientTimeout] = {}
         self._urls: dict[str, URL] = {}
 
-    async def open(self, url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts) -> Answer:
+    async def open(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: Timeouts,
+        *,
+        on_send: Callable[[], object] = not_interested,
+    ) -> Answer:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine always runs in a task
         watch = self._dog.watch(task.cancel)
         watch.start(timeouts.first_byte_ms / 1000)
         try:
-            response = await self._post_twice_if_stale(url, headers, body, timeouts)
+            seen = SimpleNamespace(is_reused=False, on_send=on_send)
+            response = await self._post_twice_if_stale(url, headers, body, timeouts, seen)
         except aiohttp.ConnectionTimeoutError as error:
             raise UpstreamError("connecting took too long", sent=False, timed_out=True) from error
         except (aiohttp.ClientConnectorError, aiohttp.NonHttpUrlClientError, ValueError) as error:
@@ -147,10 +157,14 @@ class AiohttpUpstream:
         return AiohttpAnswer(response, self._dog, timeouts.idle_ms / 1000)
 
     async def _post_twice_if_stale(
-        self, url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: Timeouts,
+        seen: SimpleNamespace,
     ) -> aiohttp.ClientResponse:
         """Send anew when a kept-alive connection turns out to have been closed before the request."""
-        seen = SimpleNamespace(is_reused=False)
         asked_at = self._loop.time()
         try:
             return await self._post(url, headers, body, timeouts, seen)
@@ -194,6 +208,12 @@ class AiohttpUpstream:
             made = aiohttp.ClientTimeout(total=None, connect=timeouts.connect_ms / 1000, sock_read=None)
             self._timeouts[timeouts.connect_ms] = made
         return made
+
+
+async def _note_sent(
+    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    context.trace_request_ctx.on_send()
 
 
 async def _note_reuse(

@@ -6,11 +6,11 @@ of that. `aiohttp_client` passes the same contract tests and serves where a prox
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from bursar.adapters.upstream import Answer, Timeouts, UpstreamError, UpstreamTooLarge
+from bursar.adapters.upstream import Answer, Timeouts, UpstreamError, UpstreamTooLarge, not_interested
 from bursar.adapters.upstream.connection import Connection
 from bursar.adapters.upstream.pool import Host, Pool
 from bursar.adapters.upstream.watchdog import Watchdog
@@ -99,10 +99,19 @@ class DirectUpstream:
         self._targets: dict[str, Target] = {}
         self.dog = Watchdog()
 
-    async def open(self, url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts) -> Answer:
+    async def open(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: Timeouts,
+        *,
+        on_send: Callable[[], object] = not_interested,
+    ) -> Answer:
         target = self._target(url)
         request = _request(target, headers, body)
         connection = self.pool.take_idle(target.host) or await self._connect(target.host, timeouts)
+        on_send()
         try:
             await self._ask(connection, request, timeouts)
         except UpstreamError:
