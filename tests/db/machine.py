@@ -7,20 +7,21 @@ Every figure is computed here from the rules, never read from the database to be
 import asyncio
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from desk import Answer, Desk
+from desk import Desk
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from model import ModelLease, ModelRow, Sold
 from samples import Customer, new_id, usage_row
 
 from bursar.core.auditor import InsufficientBalance, Posting, ReferenceWallet
 from bursar.core.booking import UsageRow
-from bursar.core.lots import Lot, LotKind
+from bursar.core.lots import Consumption, Lot, LotKind
 from bursar.db.checks import check_books, is_clean
 from bursar.db.connect import Role
 from bursar.db.engine import Database
@@ -30,47 +31,6 @@ UNITS = st.integers(1, 400)
 PICK = st.integers(0, 10_000)
 CLASS = st.sampled_from(CLASSES)
 HOUR_MS = 3_600_000
-
-
-@dataclass(slots=True)
-class ModelLease:
-    process_id: UUID
-    scope_class: str
-    lease_id: UUID
-    granted: int = 0
-    spent: int = 0
-    burned: int = 0
-    op: int = 0
-    last: tuple[str, int, Answer] | None = None  # what was asked under `op`, and its answer
-    is_active: bool = True
-
-    @property
-    def deficit(self) -> int:
-        return max(0, self.burned - self.granted)
-
-
-@dataclass(slots=True)
-class ModelRow:
-    """A row as booked; its posting run's number once it is posted."""
-
-    row: UsageRow
-    run: str | None = None
-    refunded: int = 0
-
-
-@dataclass(slots=True)
-class Sold:
-    """One attempt: its booked rows, by revision."""
-
-    rows: list[ModelRow] = field(default_factory=list)
-
-    @property
-    def sale(self) -> int:
-        return sum(booked.row.sale for booked in self.rows)
-
-    @property
-    def refunded(self) -> int:
-        return sum(booked.refunded for booked in self.rows)
 
 
 class BooksMachine(RuleBasedStateMachine):
@@ -415,12 +375,26 @@ class BooksMachine(RuleBasedStateMachine):
             )
 
     def model_return(self, sold: Sold, amount: int, source: str, lot_id: UUID) -> None:
-        """Give a sale back to what its postings burned: only to general lots and those of its class."""
+        """Give a sale back: debt first, then what its postings burned, of its class, last burned first.
+
+        The reference takes back one posting at a time, so exactly what comes back is set before it as one.
+        """
         classes = {None, sold.rows[0].row.scope_class}
-        runs = [booked.run for booked in sold.rows if booked.row.sale > 0 and booked.run is not None]
-        postings = [self.reference.postings.pop(run) for run in dict.fromkeys(runs)]
-        whole, foreign = self.merged(postings, classes, amount)
-        self.reference.postings |= {"whole": whole, "foreign": foreign}
+        runs = dict.fromkeys(booked.run for booked in sold.rows if booked.row.sale > 0)
+        postings = [self.reference.postings.pop(run) for run in runs if run is not None]
+        left = amount - min(amount, self.reference.owed)
+        back: dict[UUID, int] = defaultdict(int)
+        for posting in reversed(postings):
+            for index, taken in reversed(list(enumerate(posting.consumptions))):
+                part = min(left, taken.amount - taken.refunded)
+                if part > 0 and self.reference.lots[taken.lot_id].scope_class in classes:
+                    posting.consumptions[index] = taken._replace(refunded=taken.refunded + part)
+                    back[taken.lot_id] += part
+                    left -= part
+        unsold = sum(posting.sale - posting.refunded for posting in postings)
+        rest = [taken for posting in postings for taken in posting.consumptions]
+        self.reference.postings["back"] = Posting(amount, [Consumption(*item) for item in back.items()])
+        self.reference.postings["rest"] = Posting(unsold - amount, rest)
         leftover = Lot(
             lot_id=lot_id,
             kind=LotKind.REFUND,
@@ -430,26 +404,12 @@ class BooksMachine(RuleBasedStateMachine):
             created_at_ms=self.now_ms,
             seq=len(self.reference.lots),
         )
-        self.reference.refund_usage(source, "whole", amount, leftover)
-        del self.reference.postings["whole"], self.reference.postings["foreign"]
-        changed = iter(whole.consumptions)
-        for posting, run in zip(postings, dict.fromkeys(runs), strict=True):
-            posting.consumptions = [
-                next(changed) if self.reference.lots[taken.lot_id].scope_class in classes else taken
-                for taken in posting.consumptions
-            ]
-            self.reference.postings[run] = posting
+        self.reference.refund_usage(source, "back", amount, leftover)
+        del self.reference.postings["back"], self.reference.postings["rest"]
         postings[0].refunded += amount  # which of them does not matter: limits are per row and kept here
-
-    def merged(
-        self, postings: list[Posting], classes: set[str | None], amount: int
-    ) -> tuple[Posting, Posting]:
-        """These postings as one, split into what this sale may get back and what it may not."""
-        taken = [consumption for posting in postings for consumption in posting.consumptions]
-        mine = [one for one in taken if self.reference.lots[one.lot_id].scope_class in classes]
-        others = [one for one in taken if self.reference.lots[one.lot_id].scope_class not in classes]
-        left = sum(one.sale - one.refunded for one in postings)
-        return Posting(amount, mine), Posting(left - amount, others)
+        self.reference.postings |= {
+            run: one for run, one in zip(runs, postings, strict=True) if run is not None
+        }
 
     def revision_lot_id(self, request_id: UUID) -> UUID:
         """The id a leftover of this revision's return gets, if there is one."""
