@@ -12,7 +12,8 @@ from psycopg import sql
 from bursar.db.embedded import EmbeddedPostgres
 from scratch_database import ScratchDatabase
 
-sys.path.append(str(Path(__file__).parents[1] / "db"))  # the desk and its stories
+# The desk and its stories; callers.
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("db", "chaos")]
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +29,10 @@ def workshop(postgres: EmbeddedPostgres) -> Iterator[ScratchDatabase]:
 
 @pytest.fixture
 def emptied(workshop: ScratchDatabase) -> ScratchDatabase:
-    """No customers, no usage; the functions are as the last test left them."""
+    """No customers, no usage, no providers; the functions are as the last test left them."""
     with psycopg.connect(workshop.url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")  # past the triggers that forbid it
-        connection.execute("TRUNCATE organisation, process, usage, usage_mark, usage_quarantine CASCADE")
+        connection.execute(
+            "TRUNCATE organisation, process, usage, usage_mark, usage_quarantine, provider, model CASCADE"
+        )
     return workshop
