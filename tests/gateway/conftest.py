@@ -1,5 +1,6 @@
 """A running gateway for each test that asks, or one for a module whose tests each bring a customer."""
 
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from proving import Customer, SharedStack, migrated_database, new_customer, shar
 from bursar.db.embedded import EmbeddedPostgres
 from gateway_stack import GatewayStack, free_folder, running_stack
 from scratch_database import ScratchDatabase
+
+sys.path.append(str(Path(__file__).parents[1] / "db"))  # samples
 
 
 @pytest.fixture
