@@ -12,6 +12,9 @@ from bursar.gateway.runtime import Gateway
 from bursar.gateway.ticket import Attempt, Ticket
 
 ENDPOINT = "/v1/chat/completions"
+# Strangers wrote these; a row keeps the beginning:
+TEXT_CHARACTERS_MAX = 256
+RAW_USAGE_BYTES_MAX = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +137,17 @@ def usage_row(  # noqa: PLR0913 - the same
         output_tokens=usage.output_tokens,
         estimated=usage.estimated,
         flags=verdict.flags,
-        raw_usage=None if usage.raw is None else usage.raw.decode("utf-8", "replace"),
-        service_tier=usage.service_tier,
+        raw_usage=None if usage.raw is None else usage.raw[:RAW_USAGE_BYTES_MAX].decode("utf-8", "replace"),
+        service_tier=_short(usage.service_tier),
         cost=verdict.cost,
         sale=verdict.sale,
         latency_ms=latency_ms,
         first_byte_ms=attempt.first_byte_ms,
-        provider_request_id=attempt.exchange.measured.provider_request_id,
-        end_user=call.end_user,
+        provider_request_id=_short(attempt.exchange.measured.provider_request_id),
+        end_user=_short(call.end_user),
         from_mark=from_mark,
     )
+
+
+def _short(text: str | None) -> str | None:
+    return text if text is None else text[:TEXT_CHARACTERS_MAX]

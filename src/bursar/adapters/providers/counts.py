@@ -7,8 +7,8 @@ from bursar.core.usage import Meter
 
 FLAG_MALFORMED = "usage_malformed"
 FLAG_SUBSET_MISMATCH = "usage_subset_mismatch"
-COUNT_MAX = 2**53
-"""Above this no count is real, and JSON readers begin to disagree."""
+COUNT_MAX = 10**9
+"""Above this no count is real: a hundred times the longest context. Sums of money stay within 64 bits."""
 DIGITS_MAX = len(str(COUNT_MAX))
 
 

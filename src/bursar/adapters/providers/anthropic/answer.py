@@ -12,6 +12,7 @@ import orjson
 
 from bursar.adapters.providers import ProviderFailure, broken_answer
 from bursar.adapters.providers.anthropic.usage import merge, read_usage
+from bursar.adapters.providers.counts import whole_number
 from bursar.core.chat import (
     ChatAnswer,
     ChatEvent,
@@ -70,8 +71,10 @@ def text_at(source: Mapping[str, Any], name: str) -> str:
 
 
 def _usage(raw: object, cache_life: Meter) -> Usage | None:
-    """`None` when input or output is not counted: that is a missing usage, not a zero."""
-    if not isinstance(raw, Mapping) or raw.get("input_tokens") is None or raw.get("output_tokens") is None:
+    """`None` when input or output is not counted, or absurdly: that is a missing usage, not a zero."""
+    if not isinstance(raw, Mapping):
+        return None
+    if whole_number(raw.get("input_tokens")) is None or whole_number(raw.get("output_tokens")) is None:
         return None
     return read_usage(raw, cache_life=cache_life)
 
@@ -193,7 +196,7 @@ class MessageStream:
         if not isinstance(raw, Mapping):
             return
         self._raw_usage = merge(self._raw_usage, raw)
-        self.usage_final = self.usage_final or (final and raw.get("output_tokens") is not None)
+        self.usage_final = self.usage_final or (final and whole_number(raw.get("output_tokens")) is not None)
         counted = self._raw_usage if self.usage_final else {**self._raw_usage, "output_tokens": 0}
         self.usage = _usage(counted, self._cache_life)
 
