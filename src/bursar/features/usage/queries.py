@@ -95,6 +95,19 @@ async def prices_by_id(read: ReadSession, price_ids: Iterable[int]) -> Sequence[
     return (await read.execute(question)).mappings().all()
 
 
+def _stands() -> sa.ColumnElement[bool]:
+    """Rows whose figures hold: a row booked from a mark gives way to the revision that has them in full."""
+    later = usage.alias("later")
+    replaced = sa.exists().where(
+        later.c.organisation_id == usage.c.organisation_id,
+        later.c.started_at == usage.c.started_at,
+        later.c.request_id == usage.c.request_id,
+        later.c.attempt == usage.c.attempt,
+        later.c.revision > usage.c.revision,
+    )
+    return ~sa.and_(usage.c.from_mark, replaced)
+
+
 def _bucket(by: str) -> sa.ColumnElement[str]:
     match by:
         case "day":
@@ -105,6 +118,11 @@ def _bucket(by: str) -> sa.ColumnElement[str]:
             return sa.cast(usage.c.api_key_id, sa.Text)
         case _:
             return sa.func.coalesce(provider.c.slug, "")
+
+
+def _counted(tokens: sa.Column[int]) -> sa.ColumnElement[int]:
+    total = sa.func.coalesce(sa.func.sum(tokens).filter(_stands()), 0)
+    return sa.cast(total, sa.BigInteger)
 
 
 async def totals(read: ReadSession, wanted: Wanted, *, by: str, limit: int) -> Sequence[sa.RowMapping]:
@@ -119,8 +137,8 @@ async def totals(read: ReadSession, wanted: Wanted, *, by: str, limit: int) -> S
             sa.func.count()
             .filter(usage.c.status >= 400, usage.c.revision == 0)  # noqa: PLR2004 - HTTP: failures
             .label("failed"),
-            sa.cast(sa.func.sum(usage.c.input_tokens), sa.BigInteger).label("input_tokens"),
-            sa.cast(sa.func.sum(usage.c.output_tokens), sa.BigInteger).label("output_tokens"),
+            _counted(usage.c.input_tokens).label("input_tokens"),
+            _counted(usage.c.output_tokens).label("output_tokens"),
             sale.label("sale"),
             sa.func.sum(usage.c.cost).label("cost"),
         )
@@ -150,7 +168,7 @@ async def quantities(read: ReadSession, wanted: Wanted, *, by: str) -> Sequence[
         .select_from(usage)
         .outerjoin(provider, provider.c.id == usage.c.provider_id)
         .join(each, sa.true())
-        .where(*wanted.wheres())
+        .where(*wanted.wheres(), _stands())
         .group_by(bucket, usage.c.asset, each.c.key)
     )
     return (await read.execute(question)).mappings().all()
