@@ -41,7 +41,6 @@ SIMULATED = {"openai": "openai", "anthropic": "anthropic", "openai_compatible": 
 """Provider type → the simulator's name for it."""
 MUST_NOT_BE_LOGGED = (
     "request.failed",
-    "hold.left_open",
     "background.failed",
     "settle.not_durable",
     "flush.failed",

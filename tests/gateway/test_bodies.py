@@ -111,6 +111,16 @@ class TestLargeBodies:
         assert reply.status in {400, 413, 422}
         assert await customer.usage() == []
 
+    async def test_that_do_not_come_are_given_up(self, customer: Customer) -> None:
+        customer.gw.limits = replace(customer.gw.limits, body_silence_ms=100)
+        async with customer.calling() as caller:
+            head = f"POST {CHAT} HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {customer.key}\r\n"
+            caller.write(f"{head}content-length: 100\r\n\r\n{{".encode())
+            reply = await caller.reply()
+            assert await caller.closed_by_gateway()
+        assert (reply.status, reply.error["code"]) == (408, "request_timeout")
+        assert await customer.usage() == []
+
     async def test_are_let_in_when_the_caller_waits_for_leave(self, customer: Customer) -> None:
         body = customer.payload("openai")
         async with customer.calling() as caller:

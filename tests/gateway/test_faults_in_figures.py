@@ -1,10 +1,16 @@
 """What callers and providers write must never keep a row out of the books, nor make one that lies."""
 
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import pytest
-from proving import KINDS, Customer, input_estimate, sale_of
+from proving import KINDS, Customer, cost_of, eventually, input_estimate, sale_of
 from raw_provider import (
     LAST_CHUNK,
     OK_STREAM,
+    Visit,
     chunked,
     completion,
     ending,
@@ -15,9 +21,13 @@ from raw_provider import (
     words,
 )
 
+from bursar.adapters.providers.openai import OpenAI
+from bursar.core.usage import Usage
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAID = "hello there"
+ASKED = input_estimate(SAID)
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 streamed_or_not = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -131,7 +141,7 @@ class TestWhatTheProviderWrites:
             assert row["sale"] == sale_of(in_fresh=1000, out_text=1000)
         else:
             assert row["outcome"] == "usage_missing"
-            assert row["sale"] == sale_of(in_fresh=input_estimate(SAID), out_text=1)
+            assert row["sale"] == sale_of(in_fresh=ASKED, out_text=1)
 
 
 def reframed(raw: bytes, *, stream: bool) -> bytes:
@@ -141,3 +151,71 @@ def reframed(raw: bytes, *, stream: bool) -> bytes:
         return whole_answer(body)
     events = [line for line in body.split(b"\r\n") if b"data: " in line]
     return head + b"\r\n\r\n" + chunked(*events) + LAST_CHUNK
+
+
+class Exploding(OpenAI):
+    """A provider adapter with a bug: it cannot read usage."""
+
+    def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage | None:
+        raise ZeroDivisionError(f"{len(raw)} {service_tier}")
+
+
+class TestABugOfOurOwn:
+    """Whatever we do wrong in the middle of a request, money is not lost over it."""
+
+    @streamed_or_not
+    async def test_sells_what_was_delivered(self, customer: Customer, *, stream: bool) -> None:
+        customer.may_be_logged = ("request.failed",)
+        raw = answered("openai", stream=stream)
+        first, found, rest = raw.partition(b'"one"},"finish_reason":null}]}\n\n\r\n')
+
+        async def script(visit: Visit) -> None:
+            await visit.say(first + found)
+            await asyncio.sleep(0.1)
+            await visit.say(rest)
+
+        async with raw_provider(script) as provider:
+            name = await customer.serve("openai", base_url=provider.base_url("openai"))
+            model = customer.gw.snapshot.models[name]
+            route = replace(model.routes[0], provider=Exploding())
+            models = {**customer.gw.snapshot.models, name: replace(model, routes=(route,))}
+            customer.gw.snapshot = replace(customer.gw.snapshot, models=models)
+            reply = await customer.chat("openai", SAID, stream=stream)
+            row = await customer.one_row()
+        assert (row["status"], row["error_code"]) == (500, "internal_error")
+        if stream:
+            assert not reply.is_complete  # nobody takes it for an answer
+            assert (row["outcome"], row["sale"]) == ("crashed", sale_of(in_fresh=ASKED, out_text=1))
+        else:
+            assert (reply.status, reply.error["code"]) == (500, "internal_error")
+            assert (row["outcome"], row["sale"]) == ("crashed_unanswered", 0)
+            assert row["cost"] == cost_of(in_fresh=ASKED)
+
+
+@every_kind
+class TestBeingStopped:
+    """The server cancels what still runs when its grace period is over."""
+
+    @streamed_or_not
+    async def test_sells_what_was_delivered(self, customer: Customer, kind: str, *, stream: bool) -> None:
+        async def script(visit: Visit) -> None:
+            if stream:
+                await visit.say(OK_STREAM + chunked(*opening(kind, sent=10), *words(kind, "one")))
+            await visit.gone.wait()
+
+        async with raw_provider(script) as provider, customer.calling() as caller:
+            customer.may_be_logged = ("Exception in ASGI",)  # the server's word for a cancelled request
+            await customer.serve(kind, base_url=provider.base_url(kind))
+            await customer.start(caller, kind, SAID, stream=stream)
+            await eventually(lambda: provider.visits)
+            if stream:
+                await caller.until(b"one")
+            (serving,) = [task for task in asyncio.all_tasks() if "run_asgi" in repr(task.get_coro())]
+            serving.cancel()
+            await asyncio.wait_for(provider.visits[0].gone.wait(), 5)
+            row = await customer.one_row()
+        sent = 10 if kind == "anthropic" else ASKED
+        if stream:
+            assert (row["outcome"], row["sale"]) == ("crashed", sale_of(in_fresh=sent, out_text=1))
+        else:
+            assert (row["outcome"], row["sale"]) == ("crashed_unanswered", 0)

@@ -16,7 +16,9 @@ from bursar.gateway.ticket import Attempt, Ticket
 
 log = structlog.get_logger()
 
-CLIENT_CLOSED_REQUEST = 499  # on usage rows only: nobody is there to be told
+# Status and error code on usage rows only: nobody is there to be told.
+CLIENT_CLOSED_REQUEST = (499, "client_closed_request")
+INTERNAL = (500, "internal_error")
 
 
 def leave(gw: Gateway, ticket: Ticket, attempt: Attempt) -> None:
@@ -28,6 +30,21 @@ def leave(gw: Gateway, ticket: Ticket, attempt: Attempt) -> None:
     if not drains:
         _stop(attempt)
     gw.spawn(_book(gw, ticket, attempt, outcome, drains=drains))
+
+
+def abandon(gw: Gateway, ticket: Ticket) -> None:
+    """We failed, not the provider, or are being stopped: book what was delivered as after a crash."""
+    log.error("request.abandoned", request_id=str(ticket.request_id))
+    attempt = ticket.attempt
+    if attempt is None:
+        ticket.hold.settle(0)
+        return
+    _stop(attempt)
+    started = attempt.exchange.measured.output_started
+    ticket.is_left = True
+    gw.spawn(
+        _settle(gw, ticket, attempt, Outcome.CRASHED if started else Outcome.CRASHED_UNANSWERED, INTERNAL)
+    )
 
 
 def _bills_on(attempt: Attempt) -> bool:
@@ -53,12 +70,20 @@ def _close_late(opening: "asyncio.Future[Answer]") -> None:
 async def _book(gw: Gateway, ticket: Ticket, attempt: Attempt, outcome: Outcome, *, drains: bool) -> None:
     if drains and await _drain(gw, ticket, attempt) and outcome is Outcome.HANGUP_BEFORE_OUTPUT:
         outcome = Outcome.PROVIDER_ERROR_BEFORE_OUTPUT
+    await _settle(gw, ticket, attempt, outcome, CLIENT_CLOSED_REQUEST)
+
+
+async def _settle(
+    gw: Gateway, ticket: Ticket, attempt: Attempt, outcome: Outcome, ended: tuple[int, str]
+) -> None:
+    status, error_code = ended
     try:
-        await settle(
-            gw, ticket, attempt, outcome, status=CLIENT_CLOSED_REQUEST, error_code="client_closed_request"
-        )
+        await settle(gw, ticket, attempt, outcome, status=status, error_code=error_code)
     except NotDurable as error:
         log.critical("settle.not_durable", request_id=str(ticket.request_id), error=str(error))
+    finally:
+        if ticket.hold.is_open:
+            ticket.hold.settle(0)
 
 
 async def _drain(gw: Gateway, ticket: Ticket, attempt: Attempt) -> bool:

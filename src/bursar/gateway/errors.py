@@ -95,5 +95,11 @@ def body_too_large(limit_bytes: int) -> GatewayError:
     return GatewayError(413, "request_too_large", f"The request body is larger than {limit_bytes} bytes.")
 
 
+def body_too_slow() -> GatewayError:
+    return GatewayError(
+        408, "request_timeout", "The request body did not arrive in time.", headers={"connection": "close"}
+    )
+
+
 def internal_error() -> GatewayError:
     return GatewayError(500, "internal_error", "Something went wrong here; it was logged.")

@@ -52,7 +52,7 @@ async def forward(gw: Gateway, ticket: Ticket, inbound: Inbound) -> Attempt:
     """
     chosen = list(_candidates(gw, ticket))
     for number, (offer, credential) in enumerate(chosen):
-        attempt = _new_attempt(gw, ticket, number, offer, credential)
+        attempt = ticket.attempt = _new_attempt(gw, ticket, number, offer, credential)
         try:
             await _open(gw, ticket, attempt, inbound)
         except HungUp:
@@ -60,6 +60,7 @@ async def forward(gw: Gateway, ticket: Ticket, inbound: Inbound) -> Attempt:
         except ProviderFailure as failure:
             attempt.failure = failure
         if attempt.failure is None:
+            attempt.exchange.body = b""  # a stream may run for an hour; its request need not stay in memory
             return attempt
         _note_failure(gw, attempt, attempt.failure)
         if not attempt.failure.retryable or number + 1 == len(chosen):

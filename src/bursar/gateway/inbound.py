@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from bursar.adapters.upstream.watchdog import Watchdog
-from bursar.gateway.errors import GatewayError, body_too_large, overloaded
+from bursar.gateway.errors import GatewayError, body_too_large, body_too_slow, overloaded
 
 T = TypeVar("T")
 
@@ -75,12 +75,12 @@ class Inbound:
         self.started = False
         self.body_bytes = 0
 
-    async def body(self, limit_bytes: int, budget: ByteBudget) -> bytes:
+    async def body(self, limit_bytes: int, budget: ByteBudget, silence_ms: int) -> bytes:
         """The whole body; what was taken of `budget` is `body_bytes`, for the caller of this to give back.
 
         Raises:
             GatewayError: 413 as soon as the declared or received length passes `limit_bytes`; 503 over
-            budget.
+            budget; 408 when the next part does not come within `silence_ms`.
             HungUp: the caller went away while sending.
         """
         declared = self._declared_length()
@@ -90,7 +90,7 @@ class Inbound:
         parts: list[bytes] = []
         size = 0
         while True:
-            message = await self._receive()
+            message = await self._part(silence_ms)
             if message["type"] == "http.disconnect":
                 self.hung_up = True
                 raise HungUp
@@ -160,6 +160,18 @@ class Inbound:
     async def end(self, frames: Sequence[bytes]) -> None:
         """Pass the last frames on and end the answer."""
         await self._send({"type": "http.response.body", "body": b"".join(frames)})
+
+    async def _part(self, silence_ms: int) -> MutableMapping[str, Any]:
+        if self._slow is None:
+            return await self._receive()
+        self._slow.start(silence_ms / 1000)
+        try:
+            return await self.until_hangup(self._receive())
+        except HungUp:
+            self.hung_up = False  # he is there, and is told
+            raise body_too_slow() from None
+        finally:
+            self._slow.stop()
 
     def _charge(self, size: int, budget: ByteBudget) -> None:
         if size > 0:

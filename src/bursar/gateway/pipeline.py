@@ -10,7 +10,7 @@ from bursar.core.payer import Outcome
 from bursar.gateway.admit import choose_model, offers_for
 from bursar.gateway.authenticate import authenticate
 from bursar.gateway.dialects import openai_chat
-from bursar.gateway.drain import leave
+from bursar.gateway.drain import abandon, leave
 from bursar.gateway.errors import GatewayError, books_unavailable, internal_error, overloaded
 from bursar.gateway.flushing import NotDurable
 from bursar.gateway.forward import LeftWhileOpening, Refused, forward
@@ -53,9 +53,8 @@ async def complete_chat(gw: Gateway, inbound: Inbound) -> None:
             await release(gw, ticket)
             raise
         finally:
-            if ticket.hold.is_open and not ticket.is_left:
-                log.error("hold.left_open", request_id=str(request_id))
-                ticket.hold.settle(0)
+            if ticket.hold.is_open and not ticket.is_left:  # a bug of ours, or the server is being stopped
+                abandon(gw, ticket)
     except (GatewayError, BadRequest) as error:
         await refuse(inbound, error, str(request_id))
     except NotDurable as error:
@@ -96,7 +95,9 @@ async def _admit(gw: Gateway, inbound: Inbound, request_id: UUID, now_ms: int) -
     gw.rates.admit(key, started_mono_ms)
     if gw.in_flight > gw.limits.in_flight_max:
         raise overloaded()
-    call = openai_chat.read(await inbound.body(gw.limits.body_bytes_max, gw.bodies))
+    call = openai_chat.read(
+        await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
+    )
     model = choose_model(snapshot, key, call.model)
     offers = offers_for(snapshot, key, model, now_ms)
     inbound.watch()

@@ -35,6 +35,7 @@ class GatewayLimits:
     Attributes:
         body_bytes_max: a caller's request.
         bodies_bytes_max: all request bodies in memory together.
+        body_silence_ms: between two parts of a caller's request.
         in_flight_max: requests at once.
         answer_bytes_max: a provider's whole answer.
         attempts_max: tries at providers per request.
@@ -44,6 +45,7 @@ class GatewayLimits:
 
     body_bytes_max: int = 100 * 2**20
     bodies_bytes_max: int = 1_000 * 2**20
+    body_silence_ms: int = 60_000
     in_flight_max: int = 10_000
     answer_bytes_max: int = 64 * 2**20
     attempts_max: int = 4

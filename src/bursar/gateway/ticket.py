@@ -31,7 +31,7 @@ class Ticket:
     `max_tokens`: the output bound to write into the request when the wallet forced a lower one than the
     caller's (None: leave his). `output_held`: output tokens the hold covers; `covers_bound`: that is all the
     request may produce. `failed`: rows of attempts that were retried elsewhere.
-    `is_left`: the caller hung up and a background task settles.
+    `attempt`: the latest. `is_left`: nobody waits any more and a background task settles.
     """
 
     request_id: UUID
@@ -46,6 +46,7 @@ class Ticket:
     output_held: int
     covers_bound: bool
     failed: list[UsageRow] = field(default_factory=list)
+    attempt: "Attempt | None" = None
     is_left: bool = False
 
 
