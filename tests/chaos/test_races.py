@@ -20,6 +20,8 @@ from gateway_stack import MODELS
 from scratch_database import ScratchDatabase
 
 REQUESTS: Final = 40
+PROCESSES: Final = 4
+PAYMENT_REQUIRED: Final = 402
 BALANCE: Final = 100 * 10**9
 HOLD: Final = 10 * 10**9
 TOKENS: Final = 100
@@ -51,6 +53,32 @@ async def ask_at_once(urls: list[str]) -> list[Seen]:
         return await asyncio.gather(
             *(call(session, urls[number % len(urls)], body) for number in range(REQUESTS))
         )
+
+
+class TestTheLastDollar:
+    async def test_is_not_stranded_in_the_lease_of_a_process_that_idles(self, world: World) -> None:
+        """One unit of sale leaves the wallet at a time, and each request needs ten to be held."""
+        worker = world.start("worker")
+        gateways = [world.start_gateway(f"data-{number}") for number in range(PROCESSES)]
+        urls = [await gateway.address() for gateway in gateways]
+        body = ask(stream=False, max_tokens=TOKENS, output_tokens=TOKENS // 10)
+        complete = refused = 0
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+            while refused < PROCESSES:
+                seen = await asyncio.gather(*(call(session, url, body) for url in urls))
+                complete += sum(one.is_complete for one in seen)
+                refused = 0
+                for url in urls:  # alone, so that nobody's hold is in the way
+                    one = await call(session, url, body)
+                    complete += one.is_complete
+                    refused += one.status == PAYMENT_REQUIRED
+        for gateway in gateways:
+            gateway.stop()
+        await world.settled()
+        worker.stop()
+        left = HOLD - HOLD // 10
+        assert await world.wallet() == {"posted": left, "held": 0, "owed": 0, "overrun": 0}
+        assert complete == (BALANCE - left) // (HOLD // 10)
 
 
 class TestFortyHoldsOfTenOnAHundred:

@@ -37,6 +37,8 @@ PACE: Final = {
     "BURSAR_SECRET_KEY": SECRET_KEY,
 }
 """Lives and rounds short enough for a test; their proportions are those of the defaults."""
+AWAY_PACE: Final = PACE | {"BURSAR_PROCESS_LIFE_MS": "2000", "BURSAR_PROCESS_DEAD_MS": "3000"}
+"""Long enough to see a gateway live on without PostgreSQL."""
 SETTLE_WAIT_S_MAX: Final = 60
 POLL_S: Final = 0.05
 

@@ -32,18 +32,19 @@ def codes(module: ModuleType) -> dict[str, FunctionType]:
     return dict(functions(module, module.__name__))
 
 
+def compiled(module_name: str, source: str) -> dict[str, CodeType]:
+    """The code of every function of a version of a module."""
+    version = ModuleType(module_name)
+    exec(compile(source, version.__name__, "exec"), version.__dict__)  # noqa: S102 - our own source
+    return {path: function.__code__ for path, function in codes(version).items()}
+
+
 def wrong_codes(module_name: str, old: str, new: str) -> dict[str, CodeType]:
     """The code of every function that the replacement changes."""
-    module = importlib.import_module(module_name)
-    wrong = ModuleType(module_name)
-    wrong.__file__ = module.__file__
-    exec(compile(source_of(module_name).replace(old, new), str(module.__file__), "exec"), wrong.__dict__)  # noqa: S102 - our own source
-    true = codes(module)
-    return {
-        path: function.__code__
-        for path, function in codes(wrong).items()
-        if differs(function.__code__, true[path].__code__)
-    }
+    source = source_of(module_name)
+    true = compiled(module_name, source)
+    wrong = compiled(module_name, source.replace(old, new))
+    return {path: code for path, code in wrong.items() if differs(code, true[path])}
 
 
 def differs(one: CodeType, other: CodeType) -> bool:
@@ -62,8 +63,9 @@ def differs(one: CodeType, other: CodeType) -> bool:
 def swapped(module_name: str, old: str, new: str) -> Iterator[None]:
     """Functions keep their identity and get the wrong code while the block lasts."""
     true = codes(importlib.import_module(module_name))
-    kept = {path: true[path].__code__ for path in wrong_codes(module_name, old, new)}
-    for path, code in wrong_codes(module_name, old, new).items():
+    wrong = wrong_codes(module_name, old, new)
+    kept = {path: true[path].__code__ for path in wrong}
+    for path, code in wrong.items():
         true[path].__code__ = code
     try:
         yield

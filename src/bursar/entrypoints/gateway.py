@@ -1,11 +1,14 @@
 """Wire a gateway: which books, which providers, which HTTP client, whose clock."""
 
+import asyncio
 import gc
 import os
 import socket
 import time
 from typing import Any
 from uuid import UUID, uuid4
+
+import structlog
 
 from bursar.adapters.providers import Provider
 from bursar.adapters.providers.anthropic import Anthropic
@@ -26,6 +29,9 @@ from bursar.gateway.snapshot import Rows, Snapshot, build
 from bursar.gateway.treasury import Treasury, TreasuryLimits
 from bursar.settings import Settings, secret_key_of
 
+log = structlog.get_logger()
+
+BOOKS_RETRY_S = 1.0
 RANDOM_BYTES = 10  # 74 bits of a UUIDv7 are random
 GC_YOUNG_OBJECTS = 50_000  # requests leave no cycles; looking for them every 700 objects costs 5 % of a core
 
@@ -60,10 +66,19 @@ class WiredGateway:
         self._books = books = PgBooks(self._dsn, clock)
         gateway = _gateway(self._settings, books, clock)
         self.app = GatewayApp(gateway, _snapshot_builder(self._settings))
-        await self.app.startup()
+        while not await self._is_open(self.app):  # noqa: ASYNC110 - nothing tells when it is back
+            await asyncio.sleep(BOOKS_RETRY_S)
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_YOUNG_OBJECTS, 20, 50)
+
+    async def _is_open(self, app: GatewayApp) -> bool:
+        try:
+            await app.startup()
+        except PgBooks.unavailable as error:
+            log.warning("gateway.waits_for_books", error=str(error))
+            return False
+        return True
 
     async def shutdown(self) -> None:
         if self.app is not None:
