@@ -1,8 +1,9 @@
 """Bodies have a limit: a longer one is answered 413, and is never held in memory."""
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bursar.rest.problems import problem
+from bursar.rest.problems import language_for, problem
 
 # The largest sensible control-plane body (a list of allowed models) is a few kilobytes.
 BODY_BYTES_MAX = 256 * 1024
@@ -22,7 +23,8 @@ class BodyLimit:
         body = await self._read(receive)
         if body is None:
             detail = f"The request body is longer than {self.bytes_max} bytes."
-            await problem(413, "request_too_large", detail)(scope, receive, send)
+            language = language_for(Request(scope))
+            await problem(413, "request_too_large", detail, language=language)(scope, receive, send)
             return
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 

@@ -1,7 +1,8 @@
 """Failures → `application/problem+json` (RFC 9457), mapped once, here.
 
 Every answer that is not a success has the members `type`, `title`, `status`, `detail` and `code`. `code` is
-stable: clients branch on it. Nothing the caller sent is echoed, because it may be a secret.
+stable: clients branch on it. `title` and `detail` are for people, in the language `Accept-Language` prefers.
+Nothing the caller sent is echoed, because it may be a secret.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from bursar.core.messages import Language, language_of, title, translated
 from bursar.db.ledger import LedgerRefused
 
 MEDIA_TYPE = "application/problem+json"
@@ -26,6 +28,7 @@ RETRY_AFTER_S = "2"
 RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 # Said of most failures a person could provoke; a longer list helps nobody.
 FAULTS_MAX = 20
+HUMAN = "For people: in English, or in Korean or Chinese where `Accept-Language` prefers it."
 CODE_OF_STATUS: Mapping[int, str] = {
     400: "invalid_request",
     404: "not_found",
@@ -128,29 +131,30 @@ class Problem(BaseModel):
     """A failure, as RFC 9457 shapes it."""
 
     type: str = Field(examples=["urn:bursar:problem:not_found"])
-    title: str = Field(examples=["Not Found"])
+    title: str = Field(description=HUMAN, examples=["Not Found"])
     status: int = Field(examples=[404])
-    detail: str = Field(examples=["There is no organisation with this id."])
+    detail: str = Field(description=HUMAN, examples=["There is no organisation with this id."])
     code: str = Field(
         description="Stable, machine-readable; the one member to branch on.", examples=["not_found"]
     )
     errors: list[Fault] = Field(default_factory=list, description="With `invalid_request`: what to change.")
 
 
-def problem(
+def problem(  # noqa: PLR0913 - the parts of one problem object
     status: int,
     code: str,
     detail: str,
     *,
+    language: Language = "en",
     members: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Build the answer. `members` are extension members of the problem object."""
+    """Build the answer. `detail` is English; `members` are extension members of the problem object."""
     body = {
         "type": TYPE_PREFIX + code,
-        "title": HTTPStatus(status).phrase,
+        "title": title(status, HTTPStatus(status).phrase, language),
         "status": status,
-        "detail": detail,
+        "detail": translated(code, detail, language),
         "code": code,
         **(members or {}),
     }
@@ -158,8 +162,13 @@ def problem(
         orjson.dumps(body, default=str),
         status_code=status,
         media_type=MEDIA_TYPE,
-        headers=dict(headers or {}),
+        headers={"content-language": language, "vary": "accept-language", **(headers or {})},
     )
+
+
+def language_for(request: Request) -> Language:
+    """What whoever sent the request reads."""
+    return language_of(request.headers.get("accept-language", ""))
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -189,9 +198,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unforeseen)
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101 - the handler is registered for this type only
-    return problem(error.status, error.code, error.detail, members=error.members, headers=error.headers)
+    return problem(
+        error.status,
+        error.code,
+        error.detail,
+        language=language_for(request),
+        members=error.members,
+        headers=error.headers,
+    )
 
 
 async def _books(request: Request, error: Exception) -> Response:
@@ -199,18 +215,26 @@ async def _books(request: Request, error: Exception) -> Response:
     return await _refused(request, Refusal.told(error))
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
     faults = faults_of(error.errors())
     first = faults[0] if faults else {"at": "request", "message": "is not valid"}
     detail = f"{first['at']}: {first['message']}"
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, members={"errors": faults})
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid_request",
+        detail,
+        language=language_for(request),
+        members={"errors": faults},
+    )
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     code = CODE_OF_STATUS.get(error.status_code, "http_error")
-    return problem(error.status_code, code, str(error.detail), headers=error.headers)
+    return problem(
+        error.status_code, code, str(error.detail), language=language_for(request), headers=error.headers
+    )
 
 
 async def _database(request: Request, error: Exception) -> Response:
@@ -224,5 +248,8 @@ async def _database(request: Request, error: Exception) -> Response:
 async def _unforeseen(request: Request, error: Exception) -> Response:
     log.error("rest.failed", path=request.url.path, error=type(error).__name__, exc_info=error)
     return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something failed that should not; it was logged."
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "Something failed that should not; it was logged.",
+        language=language_for(request),
     )
