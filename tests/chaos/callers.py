@@ -3,8 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ SALE: Final = 624_000
 """Nano-USD of one answer: 100 tokens at USD 2.40 and 40 at 9.60 a million."""
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 RETRY_S: Final = 0.02
+LEAVE_S_MAX: Final = 0.15
 
 
 @dataclass(kw_only=True)
@@ -33,6 +34,7 @@ class Seen:
     is_complete: bool = False
     body: str = ""
     trouble: str = ""
+    has_left: bool = False
 
 
 def ask(
@@ -95,10 +97,14 @@ async def _read_stream(answer: aiohttp.ClientResponse, seen: Seen) -> None:
 
 @dataclass(kw_only=True)
 class Crowd:
-    """Callers in loops, each asking again as soon as it was answered. `seen` is in order of asking."""
+    """Callers in loops, each asking again as soon as it was answered. `seen` is in order of asking.
+
+    `leaving`: the part of them, from 0 to 1, that hang up before the end.
+    """
 
     urls: Callable[[], list[str]]
     dice: random.Random
+    leaving: float = 0.0
     seen: list[Seen] = field(default_factory=list)
     is_over: bool = False
 
@@ -118,17 +124,30 @@ class Crowd:
             kind = self.dice.choice(("openai", "anthropic"))
             one = Seen(streamed=stream)
             self.seen.append(one)
-            await call(
-                session, self.dice.choice(urls), ask(stream=stream, script=script, model=MODELS[kind]), one
-            )
+            body = ask(stream=stream, script=script, model=MODELS[kind])
+            asking = call(session, self.dice.choice(urls), body, one)
+            if self.dice.random() < self.leaving:
+                await self.leave(asking, one)
+            else:
+                await asking
             if not one.is_complete:
                 await asyncio.sleep(RETRY_S)
 
+    async def leave(self, asking: Coroutine[Any, Any, Seen], one: Seen) -> None:
+        """Hang up a little later, unless the answer is there."""
+        one.has_left = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.dice.uniform(0, LEAVE_S_MAX)):
+                await asking
+                one.has_left = False
+
 
 @asynccontextmanager
-async def crowd(urls: Callable[[], list[str]], dice: random.Random, *, callers: int) -> AsyncIterator[Crowd]:
+async def crowd(
+    urls: Callable[[], list[str]], dice: random.Random, *, callers: int, leaving: float = 0.0
+) -> AsyncIterator[Crowd]:
     """Callers at work while the block lasts; at its end each hears its last answer out."""
-    people = Crowd(urls=urls, dice=dice)
+    people = Crowd(urls=urls, dice=dice, leaving=leaving)
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         tasks = [asyncio.create_task(people.call_for_ever(session)) for _ in range(callers)]
         try:

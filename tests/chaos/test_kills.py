@@ -8,6 +8,7 @@ from typing import Final
 import aiohttp
 import pytest
 from callers import TIMEOUT, Seen, ask, call, crowd
+from slots import Slots
 from world import PACE, World
 
 SOAK: Final = int(os.environ.get("BURSAR_TEST_SOAK", "1"))
@@ -24,45 +25,12 @@ COMMIT_MS_MAX: Final = 1_000
 """What a crowded machine may need to make a mark durable."""
 
 
-class Slots:
-    """Gateways that are replaced as soon as they are killed, by one that shares their spool folder."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._gateways = [world.start_gateway() for _ in range(GATEWAYS)]
-        self._addresses: dict[int, str] = {}
-        self._opening = [asyncio.create_task(self._open(slot)) for slot in range(GATEWAYS)]
-
-    def urls(self) -> list[str]:
-        return list(self._addresses.values())
-
-    async def all_open(self) -> None:
-        await asyncio.gather(*self._opening)
-
-    async def replace(self, slot: int) -> None:
-        """Kill the slot's gateway, wherever it is in its life."""
-        self._opening[slot].cancel()
-        await asyncio.gather(self._opening[slot], return_exceptions=True)
-        self._gateways[slot].kill()
-        self._addresses.pop(slot, None)
-        self._gateways[slot] = self._world.start_gateway()
-        self._opening[slot] = asyncio.create_task(self._open(slot))
-
-    async def stop(self) -> None:
-        await self.all_open()
-        for gateway in self._gateways:
-            await asyncio.to_thread(gateway.stop)
-
-    async def _open(self, slot: int) -> None:
-        self._addresses[slot] = await self._gateways[slot].address()
-
-
 class TestKilledGateways:
     @pytest.mark.parametrize("seed", range(SEEDS * SOAK))
     async def test_leave_every_complete_answer_booked_once(self, world: World, seed: int) -> None:
         dice = random.Random(seed)
         worker = world.start("worker")
-        slots = Slots(world)
+        slots = Slots(world, GATEWAYS)
         await slots.all_open()
         async with crowd(slots.urls, dice, callers=CALLERS) as people:
             for _ in range(KILLS):
