@@ -180,8 +180,10 @@ DECLARE
     burned bursar_amount[];
     totals bursar_posted;
 BEGIN
-    wallets := ARRAY(SELECT DISTINCT wallet_id FROM usage
-        WHERE posting IS NULL AND (p_wallet IS NULL OR wallet_id = p_wallet) ORDER BY 1 LIMIT p_wallets_max);
+    -- Whose oldest row waits longest comes first: wallets that are always busy must not keep the others waiting.
+    wallets := ARRAY(SELECT wallet_id FROM usage
+        WHERE posting IS NULL AND (p_wallet IS NULL OR wallet_id = p_wallet)
+        GROUP BY wallet_id ORDER BY min(started_at), wallet_id LIMIT p_wallets_max);
     IF cardinality(wallets) = 0 THEN
         RETURN ROW(NULL, 0, 0, 0, 0)::bursar_posted;
     END IF;
