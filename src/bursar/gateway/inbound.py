@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from bursar.adapters.upstream.watchdog import Watchdog
+from bursar.core.messages import Language, language_of
 from bursar.gateway.errors import GatewayError, body_too_large, body_too_slow, overloaded
 
 T = TypeVar("T")
@@ -74,6 +75,11 @@ class Inbound:
         self.hung_up = False
         self.started = False
         self.body_bytes = 0
+
+    @property
+    def language(self) -> Language:
+        """What the caller reads; looked up only when there is something to refuse."""
+        return language_of(self.headers.get(b"accept-language", b"").decode("latin-1"))
 
     async def body(self, limit_bytes: int, budget: ByteBudget, silence_ms: int) -> bytes:
         """The whole body; what was taken of `budget` is `body_bytes`, for the caller of this to give back.

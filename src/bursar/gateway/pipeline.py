@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 
 from bursar.core.chat import BadRequest
+from bursar.core.messages import translated
 from bursar.core.payer import Outcome
 from bursar.gateway.admit import choose_model, offers_for
 from bursar.gateway.authenticate import authenticate
@@ -71,19 +72,21 @@ async def complete_chat(gw: Gateway, inbound: Inbound) -> None:
 
 
 async def refuse(inbound: Inbound, error: GatewayError | BadRequest, request_id: str) -> None:
-    """Tell the caller in OpenAI's error shape.
+    """Tell the caller in OpenAI's error shape, and in the language he reads.
 
     An answer that has begun is left without its end: the server then closes the connection, so that nobody
     takes it for complete.
     """
     if inbound.started:
         return
-    headers = {**JSON_HEADERS, "x-request-id": request_id}
+    language = inbound.language
+    headers = {**JSON_HEADERS, "x-request-id": request_id, "content-language": language}
     extra = None
     if isinstance(error, GatewayError):
         headers |= error.headers
         extra = error.extra
-    body = openai_chat.error_body(error.status, error.code, error.message, error.param, extra)
+    message = translated(error.code, error.message, language)
+    body = openai_chat.error_body(error.status, error.code, message, error.param, extra)
     await inbound.respond(error.status, headers, body)
 
 
@@ -136,7 +139,8 @@ async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         await inbound.end(attempt.exchange.tail(settled.cost_fields(ticket)))
         return
     await _settle_broken(gw, ticket, attempt, failure)
-    await inbound.end(attempt.exchange.cut(failure.code, failure.message, failure.status))
+    message = translated(failure.code, failure.message, inbound.language)
+    await inbound.end(attempt.exchange.cut(failure.code, message, failure.status))
 
 
 async def _settle_broken(gw: Gateway, ticket: Ticket, attempt: Attempt, failure: GatewayError) -> Settled:
