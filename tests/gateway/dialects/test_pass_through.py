@@ -76,6 +76,12 @@ class TestRequest:
                 {"max_completion_tokens": 50, "max_tokens": 50},
             ),
             ({"max_completion_tokens": 80}, None, {"max_completion_tokens": 80}),
+            (
+                {"max_completion_tokens": 80, "max_tokens": 20},
+                None,
+                {"max_completion_tokens": 20, "max_tokens": 20},
+            ),
+            ({"max_tokens": 64_001}, None, {"max_tokens": 64_000}),
         ],
     )
     def test_lowers_the_output_bound_where_the_caller_put_it(

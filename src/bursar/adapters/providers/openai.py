@@ -46,8 +46,7 @@ class OpenAI:
         body = {**raw, "model": attempt.deployment.provider_model}
         if stream:
             body["stream_options"] = {**(raw.get("stream_options") or {}), "include_usage": True}
-        if attempt.max_tokens is not None:
-            self._bound(body, attempt.max_tokens)
+        self._bound(body, attempt)
         return UpstreamRequest(
             path="/chat/completions", headers=_headers(attempt.secret), body=orjson.dumps(body)
         )
@@ -66,10 +65,16 @@ class OpenAI:
         if rule is not None and rule.disposition is Disposition.REFUSED:
             raise unsupported("service_tier", rule.why)
 
-    def _bound(self, body: dict[str, Any], max_tokens: int) -> None:
+    def _bound(self, body: dict[str, Any], attempt: Attempt) -> None:
+        """Let nothing be produced beyond what is held: a bound by two names could mean the larger one."""
         given = [name for name in ("max_completion_tokens", "max_tokens") if body.get(name) is not None]
-        for name in given or [self.output_bound]:
-            body[name] = min(body.get(name) or max_tokens, max_tokens)
+        bounds = [body[name] for name in given]
+        if given:
+            bounds.append(attempt.deployment.output_tokens_max)
+        if attempt.max_tokens is not None:
+            bounds.append(attempt.max_tokens)
+        if bounds:
+            body.update(dict.fromkeys(given or [self.output_bound], min(bounds)))
 
 
 def _headers(secret: str) -> dict[str, str]:
