@@ -422,3 +422,11 @@ class TestTextOf:
 
     def test_what_does_not_parse_counts_as_written(self) -> None:
         assert text_of_frames(b"data: {oops}\n\n") == "data: {oops}"
+
+    @pytest.mark.parametrize("choices", [5, True, "five", {"index": 0}, [7], [{"delta": 7}]])
+    def test_odd_choices_count_as_nothing(self, choices: object) -> None:
+        opened = exchange(**ASKING)
+        opened.feed(delta(content="hello"))
+        counted = opened.measured.delivered_tokens
+        opened.feed(frame(choices=choices))
+        assert opened.measured.delivered_tokens == counted

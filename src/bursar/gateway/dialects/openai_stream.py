@@ -165,9 +165,9 @@ def text_of_frames(frames: bytes) -> str:
         except orjson.JSONDecodeError:
             texts.append(frame.decode("utf-8", "replace"))
             continue
-        texts.extend(
-            text_of(choice.get("delta")) for choice in chunk.get("choices") or () if isinstance(choice, dict)
-        )
+        choices = chunk.get("choices")
+        parts = choices if isinstance(choices, list) else ()
+        texts.extend(text_of(choice.get("delta")) for choice in parts if isinstance(choice, dict))
     return "".join(texts)
 
 
