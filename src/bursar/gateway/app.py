@@ -15,6 +15,7 @@ from bursar.gateway.pipeline import complete_chat, refuse
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.snapshot import Snapshot
 from bursar.gateway.treasury import TEND_INTERVAL_MS
+from bursar.gateway.unanswered import mark_the_unanswered
 from bursar.gateway.watching import watch_books
 
 log = structlog.get_logger()
@@ -61,7 +62,10 @@ class GatewayApp:
         """Let background settling end, book everything, give the leases back."""
         gw = self.gw
         if gw.background:
-            await asyncio.wait(gw.background, timeout=SHUTDOWN_WAIT_S)
+            _, reading_on = await asyncio.wait(gw.background, timeout=SHUTDOWN_WAIT_S)
+            for task in reading_on:
+                task.cancel()  # what is known by now is booked
+            await asyncio.gather(*reading_on, return_exceptions=True)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -112,6 +116,7 @@ class GatewayApp:
         while True:
             await asyncio.sleep(TEND_INTERVAL_MS / 1000)
             try:
+                mark_the_unanswered(self.gw)
                 await self.gw.treasury.tend()
             except Exception:
-                log.exception("treasury.tend_failed")
+                log.exception("gateway.tend_failed")

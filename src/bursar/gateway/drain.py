@@ -97,6 +97,8 @@ async def _drain(gw: Gateway, ticket: Ticket, attempt: Attempt) -> bool:
             await _read_on(gw, ticket, attempt)
     except (TimeoutError, UpstreamError) as error:
         log.info("drain.incomplete", request_id=request_id, error=str(error) or "time is up")
+    except asyncio.CancelledError:  # the gateway stops: no time to read on, but the row is still to be booked
+        log.info("drain.incomplete", request_id=request_id, error="the gateway stops")
     except ProviderFailure as failure:
         log.info("drain.refused", request_id=request_id, error=str(failure))
         return True
