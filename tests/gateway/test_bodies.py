@@ -21,7 +21,7 @@ from raw_provider import (
     whole_answer,
     words,
 )
-from test_hangups import until_stuck
+from test_hangups import flood, until_stuck
 
 from bursar.gateway.inbound import ByteBudget
 from gateway_stack import MODELS
@@ -186,6 +186,18 @@ class TestSlowReaders:
             caller.hang_up()
             row = await customer.one_row()
         assert stuck_at < 16 * MEBIBYTE  # the kernel's buffers of two connections, and ours
+        assert row["outcome"] == "hangup_midstream"
+
+    async def test_who_read_nothing_at_all_have_hung_up(
+        self, customer: Customer, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bursar.gateway.inbound.SEND_TIMEOUT_S", 0.5)
+        async with raw_provider(flood(kind)) as provider, customer.calling(receive_buffer=8192) as caller:
+            await customer.serve(kind, base_url=provider.base_url(kind))
+            await customer.start(caller, kind, stream=True)
+            await eventually(lambda: provider.visits)
+            await asyncio.wait_for(provider.visits[0].gone.wait(), 10)
+            row = await customer.one_row()
         assert row["outcome"] == "hangup_midstream"
 
     async def test_get_everything_in_the_end(self, customer: Customer, kind: str) -> None:

@@ -412,7 +412,7 @@ class TestOddShapes:
             assert reply.is_complete, odd
             assert reply.body.endswith(b"data: [DONE]\n\n"), odd
             assert reply.text().startswith("one"), odd
-            assert row["outcome"] in {"completed", "provider_error_after_output"}, odd
+            assert row["outcome"] in {"completed", "usage_missing", "provider_error_after_output"}, odd
             assert row["sale"] > 0, odd
 
     async def test_at_the_start_of_a_stream_do_no_harm(self, customer: Customer, kind: str) -> None:
@@ -426,7 +426,7 @@ class TestOddShapes:
             rows = await customer.usage()
         for odd, reply, row in zip(ODD_SHAPES, replies, rows, strict=True):
             assert reply.status in {200, 400, 502}, odd
-            assert row["outcome"] in {"completed", "provider_error_before_output"}, odd
+            assert row["outcome"] in {"completed", "usage_missing", "provider_error_before_output"}, odd
 
     async def test_as_a_whole_answer_do_no_harm(self, customer: Customer, kind: str) -> None:
         async with odd_provider(whole_answer) as provider:
@@ -512,6 +512,41 @@ class TestSilence:
             row = await customer.one_row()
         assert reply.text() == "one"
         assert row["outcome"] == "completed"
+
+
+@pytest.mark.parametrize("kind", ["openai", "openai_compatible"])
+class TestKeepAlives:
+    """Comments before the first output wait for it, so that a failure can go elsewhere; but not for ever."""
+
+    async def test_of_a_patient_provider_reach_the_caller(
+        self, customer: Customer, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bursar.gateway.forward.HELD_BACK_MS", 100)
+        await self.reach_the_caller(customer, kind, b": still here\n\n")
+
+    async def test_of_a_talkative_provider_reach_the_caller(self, customer: Customer, kind: str) -> None:
+        await self.reach_the_caller(customer, kind, b": still here" + b"." * 2_000 + b"\n\n")
+
+    async def reach_the_caller(self, customer: Customer, kind: str, comment: bytes) -> None:
+        go_on = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await visit.say(OK_STREAM)
+            while not go_on.is_set():
+                await visit.say(chunked(comment))
+                await asyncio.sleep(0.01)
+            events = [*words(kind, "one"), *ending(kind, sent=10, came=7)]
+            await visit.say(chunked(*events) + LAST_CHUNK)
+
+        async with raw_provider(script) as provider, customer.calling() as caller:
+            await customer.serve(kind, base_url=provider.base_url(kind))
+            await customer.start(caller, kind, SAID, stream=True)
+            await caller.until(b": still here")
+            go_on.set()
+            reply = await caller.reply()
+            row = await customer.one_row()
+        assert reply.text() == "one"
+        assert (row["outcome"], row["sale"]) == ("completed", sale_of(in_fresh=10, out_text=7))
 
 
 @every_kind

@@ -21,6 +21,7 @@ from raw_provider import (
     words,
 )
 
+from bursar.adapters.providers import Provider
 from bursar.adapters.providers.openai import OpenAI
 from bursar.core.usage import Usage
 
@@ -176,10 +177,7 @@ class TestABugOfOurOwn:
 
         async with raw_provider(script) as provider:
             name = await customer.serve("openai", base_url=provider.base_url("openai"))
-            model = customer.gw.snapshot.models[name]
-            route = replace(model.routes[0], provider=Exploding())
-            models = {**customer.gw.snapshot.models, name: replace(model, routes=(route,))}
-            customer.gw.snapshot = replace(customer.gw.snapshot, models=models)
+            use(customer, name, Exploding())
             reply = await customer.chat("openai", SAID, stream=stream)
             row = await customer.one_row()
         assert (row["status"], row["error_code"]) == (500, "internal_error")
@@ -190,6 +188,36 @@ class TestABugOfOurOwn:
             assert (reply.status, reply.error["code"]) == (500, "internal_error")
             assert (row["outcome"], row["sale"]) == ("crashed_unanswered", 0)
             assert row["cost"] == cost_of(in_fresh=ASKED)
+
+    async def test_sells_what_was_delivered_when_nobody_reads_on(self, customer: Customer) -> None:
+        customer.may_be_logged = ("drain.failed",)
+        go_on = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await visit.say(OK_STREAM + chunked(*opening("openai", sent=10), *words("openai", "one")))
+            await go_on.wait()
+            await visit.say(chunked(*ending("openai", sent=10, came=7)) + LAST_CHUNK)
+
+        async with raw_provider(script) as provider, customer.calling() as caller:
+            base_url = provider.base_url("openai")
+            name = await customer.serve("openai", base_url=base_url, aborts_stop_billing=False)
+            use(customer, name, Exploding())
+            await customer.start(caller, "openai", SAID, stream=True)
+            await caller.until(b"one")
+            caller.hang_up()
+            await asyncio.sleep(0.05)
+            go_on.set()
+            row = await customer.one_row()
+        assert (row["outcome"], row["sale"]) == ("hangup_midstream", sale_of(in_fresh=ASKED, out_text=1))
+        assert any("drain.failed" in line for line in customer.logged)
+
+
+def use(customer: Customer, name: str, provider: Provider) -> None:
+    """Let a model be served by another adapter than its provider's kind says."""
+    snapshot = customer.gw.snapshot
+    model = snapshot.models[name]
+    served = replace(model, routes=(replace(model.routes[0], provider=provider),))
+    customer.gw.snapshot = replace(snapshot, models={**snapshot.models, name: served})
 
 
 @every_kind
