@@ -56,13 +56,14 @@ class Road:
     def let_replies_go(self) -> None:
         self._replies.set()
 
-    async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._is_open:
             writer.close()
             return
         task = asyncio.get_running_loop().create_task(self._relay(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_unix_connection(self._socket)
@@ -71,11 +72,9 @@ class Road:
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            back.transport.abort()
             for pump in pumps:
                 pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            for end in (writer, back):
-                end.transport.abort()
 
     def take_cut(self, what: Cut) -> bool:
         due = [cut for cut in self._cuts if cut[0] <= self.questions and cut[1] == what]
@@ -98,6 +97,7 @@ class Road:
             server.close()
             self.close()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # aborted transports close in the next round
 
 
 class Trip:
