@@ -10,7 +10,7 @@ from stories import sold
 
 from bursar.db.connect import Role
 from bursar.db.engine import Database
-from bursar.db.tables import metadata, organisation, wallet
+from bursar.db.tables import ledger_account, ledger_entry, metadata, organisation, wallet
 from scratch_database import ScratchDatabase
 
 MONEY = ("wallet", "hold", "credit_lot", "lot_consumption", "ledger_entry", "ledger_transaction", "usage")
@@ -46,6 +46,20 @@ class TestTheApiRole:
         busy(desk)
         async with api.read(operator=True) as read:
             assert len((await read.execute(sa.select(wallet.c.id))).all()) == 2
+
+    async def test_sees_no_entry_of_the_operators_accounts(self, desk: Desk, api: Database) -> None:
+        mine = busy(desk)
+        question = sa.select(ledger_account.c.kind).join(ledger_entry).distinct()
+        async with api.read(organisation=mine.organisation_id) as read:
+            assert (await read.execute(question)).scalars().all() == ["wallet"]
+            assert len((await read.execute(sa.select(ledger_entry))).all()) == 2
+
+    @pytest.mark.parametrize("columns", ["sealed", "*"])
+    async def test_reads_no_sealed_credential_even_as_the_operator(self, api: Database, columns: str) -> None:
+        for options in ({}, {"operator": True}):
+            async with api.read(**options) as read:
+                with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+                    await read.execute(sa.text(f"SELECT {columns} FROM provider_credential"))  # noqa: S608
 
     async def test_is_itself_again_after_an_operator_transaction(self, desk: Desk, api: Database) -> None:
         busy(desk)

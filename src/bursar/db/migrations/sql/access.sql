@@ -23,12 +23,20 @@ BEGIN
 END
 $policies$;
 
+-- A customer sees the entries on his own accounts, not what his requests cost or earned the operator.
+CREATE POLICY own_accounts ON ledger_entry AS RESTRICTIVE FOR SELECT TO bursar_api
+    USING (account_id IN (SELECT id FROM ledger_account));
+
 -- Read. Money, usage and leases are written by functions only, so nobody below gets a write grant on them.
 GRANT SELECT ON organisation, membership, api_key, ledger_account, ledger_transaction, ledger_entry, wallet,
     credit_lot, lot_consumption, hold, budget, budget_slice, usage, usage_month
     TO bursar_api, bursar_operator, bursar_worker;
-GRANT SELECT ON provider, provider_credential, model, model_alias, route, price, setting, process, usage_mark,
-    usage_quarantine, operator_token, app_user, outbox TO bursar_api, bursar_operator, bursar_worker;
+GRANT SELECT ON provider, model, model_alias, route, price, setting, process, operator_token, app_user, outbox
+    TO bursar_api, bursar_operator, bursar_worker;
+GRANT SELECT ON usage_mark, usage_quarantine TO bursar_operator, bursar_worker;
+-- Sealed credentials are for the gateway alone; operators see that they exist.
+GRANT SELECT (id, provider_id, hint, active, priority, created_at) ON provider_credential
+    TO bursar_operator, bursar_worker;
 GRANT SELECT ON organisation, wallet, api_key, provider, provider_credential, model, model_alias, route, price,
     setting, usage, hold TO bursar_gateway;
 

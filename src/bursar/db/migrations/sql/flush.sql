@@ -40,10 +40,11 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
         LEFT JOIN hold ON hold.id = r.lease_id AND hold.wallet_id = r.wallet_id
         ORDER BY r.request_id, r.attempt, r.revision
         ON CONFLICT (organisation_id, started_at, request_id, attempt, revision) DO NOTHING
-        RETURNING wallet_id, lease_id, sale, streamed, request_id, attempt
+        RETURNING wallet_id, lease_id, sale, streamed, latency_ms, request_id, attempt
     ), unmarked AS (
         DELETE FROM usage_mark USING inserted
-        WHERE inserted.streamed AND usage_mark.request_id = inserted.request_id
+        -- Whole answers leave a mark only when they took long (MARKED_AFTER_MS of bursar.gateway.unanswered).
+        WHERE (inserted.streamed OR inserted.latency_ms >= 1000) AND usage_mark.request_id = inserted.request_id
             AND usage_mark.attempt = inserted.attempt
     )
     SELECT coalesce(array_agg(ROW(wallet_id, lease_id, sale, rows)::bursar_booked), '{}') FROM (
