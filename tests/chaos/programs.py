@@ -17,7 +17,7 @@ import psutil
 
 WAIT_S_MAX = 60
 POLL_S = 0.02
-FOREIGN = ("BURSAR_", "OPENAI_", "ANTHROPIC_")
+FOREIGN = ("BURSAR_", "OPENAI_", "ANTHROPIC_", "COVERAGE_")  # the killed cannot tell what they covered
 
 
 @dataclass(kw_only=True)

@@ -21,6 +21,7 @@ CALLERS: Final = 10
 STREAMS: Final = 4
 MS_PER_TOKEN: Final = 20
 TOKENS_SEEN: Final = 120
+UNANSWERED_MS: Final = 60_000
 COMMIT_MS_MAX: Final = 1_000
 """What a crowded machine may need to make a mark durable."""
 
@@ -68,3 +69,34 @@ class TestKilledGateways:
         bound = (int(PACE["BURSAR_MARK_EVERY_MS"]) + COMMIT_MS_MAX) // MS_PER_TOKEN
         assert not any(one.is_complete for one in streams)
         assert [one for one in streams if one.tokens - booked.get(one.request_id, 0) > bound] == []
+
+    @pytest.mark.parametrize("stream", [False, True])
+    async def test_leave_the_provider_s_bill_for_what_nobody_has_seen_yet(
+        self, world: World, *, stream: bool
+    ) -> None:
+        worker = world.start("worker")
+        gateway = world.start_gateway()
+        url = await gateway.address()
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+            body = ask(stream=stream, script=f"delay_ms={UNANSWERED_MS}")
+            asking = asyncio.create_task(call(session, url, body))
+            await world.until("SELECT count(*) FROM usage_mark", 1)
+            gateway.kill()
+            await asking
+        await world.settled()
+        worker.stop()
+        await world.assert_books_are_right([])
+        (row,) = await world.rows("SELECT outcome, from_mark, sale, cost > 0 AS is_billed FROM usage")
+        assert row == {"outcome": "crashed_unanswered", "from_mark": True, "sale": 0, "is_billed": True}
+
+    async def test_answers_that_took_long_leave_no_mark_behind(self, world: World) -> None:
+        gateway = world.start_gateway()
+        url = await gateway.address()
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+            asking = asyncio.create_task(call(session, url, ask(stream=False, script="delay_ms=2500")))
+            await world.until("SELECT count(*) FROM usage_mark", 1)
+            assert (await asking).is_complete
+        assert await world.value("SELECT count(*) FROM usage_mark") == 0
+        assert await world.rows("SELECT outcome, revision FROM usage") == [
+            {"outcome": "completed", "revision": 0}
+        ]

@@ -166,8 +166,14 @@ FLUSHES: Final = mutants(
     (
         "an_end_leaves_its_mark",
         "an_end_takes_its_mark_away",
-        "DELETE FROM usage_mark USING inserted\n        WHERE inserted.streamed",
-        "DELETE FROM usage_mark USING inserted\n        WHERE NOT inserted.streamed",
+        "WHERE (inserted.streamed OR inserted.latency_ms >= 1000) AND usage_mark",
+        "WHERE inserted.latency_ms >= 1000 AND usage_mark",
+    ),
+    (
+        "a_whole_answer_leaves_its_mark",
+        "a_whole_answer_that_took_long_takes_its_mark_away",
+        "WHERE (inserted.streamed OR inserted.latency_ms >= 1000) AND usage_mark",
+        "WHERE inserted.streamed AND usage_mark",
     ),
     (
         "the_first_mark_stays",

@@ -10,6 +10,7 @@ from desk import Desk
 from stories import sold, story
 
 from bursar.db.connect import Role
+from bursar.gateway.unanswered import MARKED_AFTER_MS
 
 HEAD_START_S: Final = 0.3
 """Long enough for the second one to come to where it has to wait."""
@@ -66,3 +67,15 @@ def a_flush_that_meets_a_sweep_is_late(desk: Desk) -> None:
     assert reply["late"]
     assert [booked.late for booked in desk.usage(row.request_id)] == [True]
     assert desk.lease(lease_id)[:2] == ("closed", 0)
+
+
+@story
+def a_whole_answer_that_took_long_takes_its_mark_away(desk: Desk) -> None:
+    customer = desk.customer(100)
+    process = desk.open_process()
+    lease_id = desk.take(process, customer, 60).lease_id
+    mark = sold(customer, lease_id, 0, streamed=False, from_mark=True, outcome="crashed_unanswered")
+    desk.flush(process, marks=[mark])
+    row = sold(customer, lease_id, 20, streamed=False, latency_ms=MARKED_AFTER_MS, request_id=mark.request_id)
+    desk.flush(process, [row])
+    assert desk.worker.execute("SELECT FROM usage_mark").fetchall() == []

@@ -10,6 +10,7 @@ from bursar.gateway.dialects import Measured
 from bursar.gateway.ticket import Attempt, Ticket
 
 TOKENS_PER_S: Final = 50  # assumed speed of an unseen answer: a common rate of today's large models
+_UNSEEN: Final = (Outcome.HANGUP_BEFORE_OUTPUT, Outcome.CRASHED_UNANSWERED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def _figures(ticket: Ticket, attempt: Attempt, outcome: Outcome, now_mono_ms: in
     if measured.terminal and measured.usage is not None and measured.usage_final:
         delivered_tokens = min(delivered_tokens, measured.usage.output_tokens)  # our own count runs high
     delivered = _with_output(ticket, measured, delivered_tokens)
-    if outcome is Outcome.HANGUP_BEFORE_OUTPUT and not ticket.call.stream:
+    if outcome in _UNSEEN and not ticket.call.stream:
         unseen = _unseen_output(ticket, attempt, now_mono_ms)
         estimated = _with_output(ticket, measured, unseen)
     else:

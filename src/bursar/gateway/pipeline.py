@@ -38,7 +38,7 @@ async def complete_chat(gw: Gateway, inbound: Inbound) -> None:
     request_id = gw.new_request_id(now_ms)
     gw.in_flight += 1
     try:
-        ticket = await _admit(gw, inbound, request_id, now_ms)
+        ticket = gw.under_way[request_id] = await _admit(gw, inbound, request_id, now_ms)
         try:
             attempt = await forward(gw, ticket, inbound)
             if ticket.call.stream:

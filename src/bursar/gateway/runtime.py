@@ -18,6 +18,7 @@ from bursar.gateway.life import Process
 from bursar.gateway.outputs import OutputHistory
 from bursar.gateway.ports import Books, GatewayClock
 from bursar.gateway.snapshot import Snapshot
+from bursar.gateway.ticket import Ticket
 from bursar.gateway.treasury import Treasury
 
 log = structlog.get_logger()
@@ -88,6 +89,7 @@ class Gateway:
     funding: Funding = field(init=False)
     bodies: ByteBudget = field(init=False)
     in_flight: int = 0
+    under_way: dict[UUID, Ticket] = field(default_factory=dict)
     dog: Watchdog = field(default_factory=Watchdog)
     background: "set[asyncio.Task[None]]" = field(default_factory=set)
 

@@ -69,6 +69,7 @@ async def settle(  # noqa: PLR0913 - what happened, and how it is told
     verdict = judge(ticket, attempt, outcome, now_ms)
     row = usage_row(ticket, attempt, verdict, now_ms, status=status, error_code=error_code)
     ticket.hold.settle(verdict.sale)
+    gw.under_way.pop(ticket.request_id, None)
     if outcome is Outcome.COMPLETED:
         gw.outputs.note(ticket.key.api_key_id, ticket.model.name, verdict.usage.output_tokens)
     balance = await gw.flusher.submit([*ticket.failed, row])
@@ -78,6 +79,7 @@ async def settle(  # noqa: PLR0913 - what happened, and how it is told
 async def release(gw: Gateway, ticket: Ticket) -> None:
     """End a request that is refused after all: nothing is sold; attempts that failed before are booked."""
     ticket.hold.settle(0)
+    gw.under_way.pop(ticket.request_id, None)
     if ticket.failed:
         await gw.flusher.submit(ticket.failed)
 
@@ -89,10 +91,10 @@ def note_failed(gw: Gateway, ticket: Ticket, attempt: Attempt, *, status: int, e
     ticket.failed.append(usage_row(ticket, attempt, verdict, now_ms, status=status, error_code=error_code))
 
 
-def leave_mark(gw: Gateway, ticket: Ticket, attempt: Attempt) -> None:
+def leave_mark(gw: Gateway, ticket: Ticket, attempt: Attempt, outcome: Outcome = Outcome.CRASHED) -> None:
     """Write down how far a stream has come, so that a crash of this process loses seconds, not the stream."""
     now_ms = gw.clock.monotonic_ms()
-    verdict = judge(ticket, attempt, Outcome.CRASHED, now_ms)
+    verdict = judge(ticket, attempt, outcome, now_ms)
     gw.flusher.mark(usage_row(ticket, attempt, verdict, now_ms, status=200, error_code=None, from_mark=True))
 
 
