@@ -11,6 +11,7 @@ with requests.
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -57,6 +58,7 @@ class Account:
         op: number of the last operation asked on this lease; one is in flight at a time (`lock`).
         burn_per_s: recent sales per second.
         is_closed: its lease ended; nothing more may be promised on it, what is promised is still settled.
+        in_doubt: the answer to the last operation was lost, so the lease may hold more than is known here.
         used_at_ms: when a hold was last cut.
     """
 
@@ -64,6 +66,7 @@ class Account:
         "burn_per_s",
         "dry_amount",
         "dry_until_ms",
+        "in_doubt",
         "is_closed",
         "lease",
         "lease_id",
@@ -92,6 +95,7 @@ class Account:
         self.dry_until_ms = 0
         self.dry_amount = 0
         self.is_closed = False
+        self.in_doubt = False
 
     def close(self) -> None:
         """Forget the lease: nothing of it is free any more."""
@@ -198,10 +202,16 @@ class Treasury:
 
     def on_recall(self, wallet_id: UUID) -> list[Account]:
         """Accounts of this wallet that have something to give back."""
-        return [a for (wallet, _), a in self._accounts.items() if wallet == wallet_id and a.lease.free > 0]
+        return [
+            a
+            for (wallet, _), a in self._accounts.items()
+            if wallet == wallet_id and (a.lease.free > 0 or a.in_doubt)
+        ]
 
     async def give_back(self, account: Account, keep: int = 0) -> None:
         """Return what is free beyond `keep`. Lost replies are harmless: the next reply is absolute."""
+        if account.in_doubt:
+            await self._find_out(account)
         async with account.lock:
             amount = account.lease.free - keep
             if amount <= 0 or account.lease_id is None:
@@ -218,6 +228,7 @@ class Treasury:
             try:
                 self._apply(account, await self._books.give(order))
             except self._books.unavailable as error:
+                account.in_doubt = True
                 log.warning("lease.give_in_doubt", lease_id=str(account.lease_id), error=str(error))
             except LeaseReplaced:
                 log.info("lease.closed_before_give", lease_id=str(account.lease_id))
@@ -229,6 +240,8 @@ class Treasury:
             burnt = account.lease.spent - account.spent_mark
             account.spent_mark = account.lease.spent
             account.burn_per_s = (3 * account.burn_per_s + burnt) // 4
+            if account.in_doubt:
+                await self._find_out(account)
             for keep in self._excess(account, now_ms):
                 await self.give_back(account, keep)
 
@@ -287,6 +300,13 @@ class Treasury:
             if account.lease.free >= amount:
                 return
 
+    async def _find_out(self, account: Account) -> None:
+        """After a lost answer ask for one unit, to hear what the lease holds: it may be the last to ask."""
+        async with account.lock:
+            if account.in_doubt and not account.is_closed:
+                with suppress(GatewayError, LeaseReplaced):  # then the doubt stays, or the lease is gone
+                    await self._take(account, account.lease.free + 1)
+
     async def _take(self, account: Account, amount: int) -> None:
         if account.lease.free >= amount:
             return
@@ -306,6 +326,7 @@ class Treasury:
         try:
             grant = await self._books.take(order)
         except self._books.unavailable as error:
+            account.in_doubt = True
             raise books_unavailable() from error
         if grant.state == "dead":
             self._process.die(process_id)
@@ -315,6 +336,7 @@ class Treasury:
     def _apply(self, account: Account, grant: Grant) -> None:
         if account.is_closed:  # while the question was under way
             raise LeaseReplaced
+        account.in_doubt = False
         account.spendable = grant.spendable
         match grant.state:
             case "active":
