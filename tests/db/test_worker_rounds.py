@@ -15,7 +15,7 @@ from bursar.db.engine import Database, Transaction
 from bursar.db.outbox import ATTEMPTS_MAX, FIRST_PAUSE_S, Event, deliver, publish
 from bursar.db.partitions import MonthNotPosted, first_of_month, freeze, make_ahead
 from bursar.db.posting import post_pending
-from bursar.db.sweeping import PROCESS_LIFE, UNSEEN_MS_MAX, Sweeper
+from bursar.db.sweeping import PROCESS_LIFE, Sweeper
 from bursar.db.tables import outbox
 from scratch_database import ScratchDatabase
 
@@ -80,7 +80,7 @@ class TestSweeper:
         self, desk: Desk, sweeper: Sweeper, clock: SettableClock
     ) -> None:
         await self.watch(sweeper, clock, LIFE_MS)
-        clock.time_ms += UNSEEN_MS_MAX
+        clock.time_ms += LIFE_MS // 2
         process = desk.open_process()
         desk.silence(process, 3600)
         assert not (await sweeper.sweep()).trusted

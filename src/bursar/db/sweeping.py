@@ -24,9 +24,6 @@ log = structlog.get_logger()
 PROCESS_LIFE: Final = timedelta(seconds=60)
 """Longer than the 40 s after which a process that got no answer stops admitting by itself."""
 
-UNSEEN_MS_MAX: Final = 15_000
-"""A longer pause between two looks proves nothing about what happened in between."""
-
 PER_SWEEP_MAX: Final = 200
 """Processes, and wallets with expired lots, per sweep; the rest waits for the next one."""
 
@@ -49,6 +46,9 @@ class Sweeper:
         self._database = database
         self._clock = clock
         self._life = life
+        # A longer pause between two looks proves nothing: a server that stood still for it and woke up would
+        # find every process silent for a life before their next heartbeats arrive.
+        self._unseen_max = life / 2
         self._up_since_ms: int | None = None
         self._seen_ms = 0
         self._server_start: datetime | None = None
@@ -83,9 +83,11 @@ class Sweeper:
             self._up_since_ms = None
             raise
         now_ms = self._clock.monotonic_ms()
-        unbroken = start == self._server_start and now_ms - self._seen_ms <= UNSEEN_MS_MAX
+        paused = timedelta(milliseconds=now_ms - self._seen_ms)
+        unbroken = start == self._server_start and paused <= self._unseen_max
         if self._up_since_ms is None or not unbroken:
             self._up_since_ms = now_ms
+            log.info("sweeper.watches", server_start=start.isoformat(), for_s=self._life.total_seconds())
         self._seen_ms = now_ms
         self._server_start = start
         return timedelta(milliseconds=now_ms - self._up_since_ms) >= self._life
