@@ -24,6 +24,9 @@ log = structlog.get_logger()
 PROCESS_LIFE: Final = timedelta(seconds=60)
 """Longer than the 40 s after which a process that got no answer stops admitting by itself."""
 
+BUSY_MACHINE_PAUSE: Final = timedelta(seconds=5)
+"""So long a busy machine may keep a sweeper waiting; it only matters for lives far shorter than usual."""
+
 PER_SWEEP_MAX: Final = 200
 """Processes, and wallets with expired lots, per sweep; the rest waits for the next one."""
 
@@ -48,7 +51,7 @@ class Sweeper:
         self._life = life
         # A longer pause between two looks proves nothing: a server that stood still for it and woke up would
         # find every process silent for a life before their next heartbeats arrive.
-        self._unseen_max = life / 2
+        self._unseen_max = max(life / 2, BUSY_MACHINE_PAUSE)
         self._up_since_ms: int | None = None
         self._seen_ms = 0
         self._server_start: datetime | None = None
