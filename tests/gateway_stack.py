@@ -198,7 +198,7 @@ class GatewayStack:
         async with await psycopg.AsyncConnection.connect(
             self.database.conninfo(Role.WORKER), autocommit=True, row_factory=dict_row
         ) as connection:
-            cursor = await connection.execute(query, parameters)  # type: ignore[arg-type]
+            cursor = await connection.execute(query, parameters)  # type: ignore[arg-type]  # queries are literals of tests
             return await cursor.fetchall()
 
     async def usage(self) -> list[dict[str, Any]]:

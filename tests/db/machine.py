@@ -239,7 +239,7 @@ class BooksMachine(RuleBasedStateMachine):
         self.model_posting()
 
     @rule(pick=PICK, sale=st.integers(20, 150), change=st.integers(-150, 60), is_posted=st.booleans())
-    def crash_and_finish(self, pick: int, sale: int, change: int, is_posted: bool) -> None:  # noqa: FBT001
+    def crash_and_finish(self, pick: int, sale: int, change: int, is_posted: bool) -> None:  # noqa: FBT001 - drawn by Hypothesis
         """A stream's process dies; its end comes from the spool, before or after the mark was posted."""
         self.mark(pick, 2 * sale)
         self.sweep(pick)
@@ -423,7 +423,7 @@ class BooksMachine(RuleBasedStateMachine):
         try:
             ask()
         except psycopg.Error as refusal:
-            assert (refusal.sqlstate, refusal.diag.message_detail) == (sqlstate, str(free))  # noqa: PT017
+            assert (refusal.sqlstate, refusal.diag.message_detail) == (sqlstate, str(free))  # noqa: PT017 - both outcomes are right, each in its case
         else:
             raise AssertionError(f"not refused: only {free} was free")
 

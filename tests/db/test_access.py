@@ -59,7 +59,7 @@ class TestTheApiRole:
         for options in ({}, {"operator": True}):
             async with api.read(**options) as read:
                 with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
-                    await read.execute(sa.text(f"SELECT {columns} FROM provider_credential"))  # noqa: S608
+                    await read.execute(sa.text(f"SELECT {columns} FROM provider_credential"))  # noqa: S608 - names written here
 
     async def test_is_itself_again_after_an_operator_transaction(self, desk: Desk, api: Database) -> None:
         busy(desk)

@@ -25,7 +25,7 @@ def order(customer: Customer, process_id: object, **changes: object) -> Take:
         "want": 100,
         "cap": 10**12,
     }
-    return Take(**(fields | changes))  # type: ignore[arg-type] -- a test's own fields
+    return Take(**(fields | changes))  # type: ignore[arg-type]  # a test's own fields
 
 
 class TestLife:
@@ -141,7 +141,7 @@ class TestNotices:
         assert await anext(notices) == ("listening", "")
         await books.recall(customer.wallet_id)
         assert await anext(notices) == ("bursar_recall", str(customer.wallet_id))
-        await notices.aclose()  # type: ignore[attr-defined] -- it is a generator
+        await notices.aclose()  # type: ignore[attr-defined]  # it is a generator
 
     async def test_end_with_books_unavailable_when_the_connection_breaks(
         self, books: PgBooks, database: ScratchDatabase

@@ -180,7 +180,7 @@ class RawProvider:
             with contextlib.suppress(ConnectionError):
                 await self._script(visit)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
+            pass  # the gateway left, or the test is over
         finally:
             writer.close()
 

@@ -41,7 +41,7 @@ Leave = Callable[[Caller], None]
 async def locked(customer: Customer, query: str, parameters: list[Any]) -> AsyncIterator[None]:
     """Hold a row lock, so that the gateway waits for the books in this block."""
     async with await psycopg.AsyncConnection.connect(customer.stack.database.url) as connection:
-        await connection.execute(query, parameters)  # type: ignore[arg-type]
+        await connection.execute(query, parameters)  # type: ignore[arg-type]  # a test says what it needs
         yield
         await connection.rollback()
 

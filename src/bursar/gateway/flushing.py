@@ -182,7 +182,8 @@ class Flusher:
             await asyncio.sleep(RETRY_MS / 1000)
             try:
                 await self._flush([], [])
-            except self._books.unavailable:
+            except self._books.unavailable as error:
+                log.debug("flush.books_still_away", error=str(error))
                 continue
             except Exception:
                 log.exception("flush.probe_failed")
