@@ -32,10 +32,6 @@ class Pool:
         self._idle: dict[Host, deque[Connection]] = {}
         self._waiters: deque[tuple[Host, asyncio.Future[Connection | None]]] = deque()
 
-    @property
-    def places_free(self) -> int:
-        return self._places
-
     def close(self) -> None:
         """Close every connection, answers under way included."""
         for connection in self._open:
