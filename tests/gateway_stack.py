@@ -177,7 +177,8 @@ def _seed_model(
     for meter, (cost, sale) in PRICES.items():
         connection.execute(
             "INSERT INTO price (provider_id, model, meter, currency, effective_from, cost, sale, source,"
-            " created_at) VALUES (%s, %s, %s, 'USD', %s, %s::numeric / 1000000, %s::numeric / 1000000, 'test', %s)",
+            " created_at)"
+            " VALUES (%s, %s, %s, 'USD', %s, %s::numeric / 1000000, %s::numeric / 1000000, 'test', %s)",
             [provider_id, model, meter, datetime(2026, 1, 1, tzinfo=UTC), cost, sale, now],
         )
 
