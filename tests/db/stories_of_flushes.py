@@ -45,19 +45,20 @@ def one_bad_row_does_not_keep_the_others_from_being_booked(desk: Desk) -> None:
         changed(bad, model=None),
         changed(other),
         changed(sold(customer, lease_id, 10), cost=2**63),
+        changed(sold(customer, lease_id, 10**15 + 2)),
         changed(sold(customer, lease_id, 10), wallet_id=str(new_id())),
         changed(sold(customer, lease_id, 10), started_at_ms=good.started_at_ms + 1),
         changed(sold(customer, lease_id, 10), started_at_ms=0, request_id=str(UUID(int=7 << 76))),
         changed(sold(customer, lease_id, 10), sale=-1),
     ]
     reply = desk.flush_bytes(process, rows)
-    assert len(reply["quarantined"]) == 6
+    assert len(reply["quarantined"]) == 7
     assert {kept.row.encode() for kept in desk.quarantine()} == set(rows) - {rows[0], rows[2]}
     assert desk.lease(lease_id).spent == 20
     assert len(desk.usage(good.request_id)) == len(desk.usage(other.request_id)) == 1
     assert desk.usage(bad.request_id) == []
     desk.flush_bytes(process, rows)
-    assert len(desk.quarantine()) == 6  # told once
+    assert len(desk.quarantine()) == 7  # told once
     desk.acknowledge_quarantine()
 
 

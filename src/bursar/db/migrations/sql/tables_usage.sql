@@ -44,6 +44,8 @@ CREATE TABLE usage (
     CONSTRAINT usage_key UNIQUE (organisation_id, started_at, request_id, attempt, revision),
     CONSTRAINT usage_started_at_is_of_id CHECK (left(replace(request_id::text, '-', ''), 12)
         = lpad(to_hex((extract(epoch FROM started_at) * 1000)::bigint), 12, '0')),
+    -- About a million major units: more is a mistake, and must not overflow the sums of a lease or a wallet.
+    CONSTRAINT usage_amounts_are_sane CHECK (abs(sale) <= 1000000000000000 AND abs(cost) <= 1000000000000000),
     CONSTRAINT usage_sale_sign CHECK (revision > 0 OR (sale >= 0 AND cost >= 0))
 ) PARTITION BY RANGE (started_at);
 CREATE INDEX usage_unposted_idx ON usage (wallet_id, started_at) WHERE posting IS NULL;
