@@ -62,7 +62,7 @@ class Flusher:
         # A thread of its own: when the network is gone, look-ups of names fill the shared ones.
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
         self._queue: deque[_Waiting] = deque()
-        self._marks: dict[tuple[UUID, int], UsageRow] = {}
+        self._marks: dict[tuple[UUID, int], bytes] = {}
         self._wake = asyncio.Event()
         self._away = False
         self._is_back = False
@@ -91,7 +91,7 @@ class Flusher:
 
     def mark(self, row: UsageRow) -> None:
         """Leave a stream's progress mark with the next flush; nobody waits for it."""
-        self._marks[row.request_id, row.attempt] = row
+        self._marks[row.request_id, row.attempt] = orjson.dumps(row)
         self._wake.set()
 
     async def run(self) -> None:
@@ -100,7 +100,7 @@ class Flusher:
             if self._is_back:
                 await self._leave_spool_mode()
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_ROWS_MAX))]
-            marks = [orjson.dumps(row) for row in self._marks.values()]
+            marks = list(self._marks.values())
             self._marks.clear()
             if batch or marks:
                 await self._commit(batch, marks)
@@ -152,8 +152,8 @@ class Flusher:
     async def _commit_to_spool(self, batch: list[_Waiting], rows: list[bytes], marks: list[bytes]) -> None:
         try:
             await self._on_disk(self._spool.append, rows, marks)
-        except OSError as error:
-            log.critical("spool.write_failed", error=str(error), rows=len(rows))
+        except (OSError, RuntimeError) as error:  # RuntimeError: the system gives no thread
+            log.critical("spool.write_failed", error=repr(error), rows=len(rows))
             for waiting in batch:
                 if not waiting.durable.done():
                     waiting.durable.set_exception(NotDurable(str(error)))
@@ -198,8 +198,8 @@ class Flusher:
         self._returning = None
         try:
             path = await self._on_disk(self._spool.rotate)
-        except OSError as error:  # the file stays for the next process
-            log.critical("spool.rotate_failed", error=str(error))
+        except (OSError, RuntimeError) as error:  # the file stays for the next process
+            log.critical("spool.rotate_failed", error=repr(error))
             return
         log.info("flush.books_back", spooled=path is not None)
         if path is not None:
