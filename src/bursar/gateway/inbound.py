@@ -198,6 +198,6 @@ class Inbound:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        self.hung_up = True
-        if self._is_waiting:
+        if self._is_waiting and not self.hung_up:  # once: two notices may come in one moment
             self._task.cancel()
+        self.hung_up = True
