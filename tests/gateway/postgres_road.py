@@ -25,6 +25,8 @@ class Road:
         self._is_open = True
         self._replies = asyncio.Event()
         self._replies.set()
+        self._holds_one = False
+        self._held_one = asyncio.Event()
         self.questions = 0
         self.held_replies = 0
 
@@ -53,8 +55,14 @@ class Road:
     def hold_replies(self) -> None:
         self._replies.clear()
 
+    def hold_next_reply(self) -> None:
+        """Only one; those on other connections pass it."""
+        self._holds_one = True
+
     def let_replies_go(self) -> None:
+        self._holds_one = False
         self._replies.set()
+        self._held_one.set()
 
     def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._is_open:
@@ -83,6 +91,11 @@ class Road:
         return bool(due)
 
     async def may_reply(self) -> None:
+        if self._holds_one:
+            self._holds_one = False
+            self._held_one.clear()
+            self.held_replies += 1
+            await self._held_one.wait()
         if not self._replies.is_set():
             self.held_replies += 1
             await self._replies.wait()
