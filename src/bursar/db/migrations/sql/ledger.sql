@@ -36,7 +36,8 @@ DECLARE
     is_paid boolean := p_kind IN ('purchase', 'manual');
     txn_kind text := CASE WHEN is_paid THEN 'top_up' ELSE 'grant' END;
     target wallet := bursar_lock_wallet(p_wallet);
-    txn_id bigint := bursar_written_before(txn_kind, p_key || ':' || p_wallet, p_hash);
+    txn_id bigint := coalesce(bursar_written_before('top_up', p_key || ':' || p_wallet, p_hash),
+        bursar_written_before('grant', p_key || ':' || p_wallet, p_hash));  -- one key, whichever it became
     repaid bigint := CASE WHEN is_paid OR p_scope_class IS NULL THEN least(p_amount, target.owed) ELSE 0 END;
 BEGIN
     IF txn_id IS NOT NULL THEN
