@@ -249,7 +249,7 @@ SWEEPING: Final = mutants(
     (
         "a_pause_is_no_break",
         "a_sweeper_trusts_no_server_that_it_has_not_seen_for_a_life",
-        " and now_ms - self._seen_ms <= UNSEEN_MS_MAX\n",
+        " and paused <= self._unseen_max\n",
         "\n",
     ),
 )
