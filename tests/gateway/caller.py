@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httptools
 import orjson
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 LINGER_RESET = struct.pack("ii", 1, 0)
 
 

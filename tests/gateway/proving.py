@@ -50,7 +50,7 @@ MUST_NOT_BE_LOGGED = (
     "Exception in ASGI",
     "Unhandled exception",
 )
-SETTLING_S = 20.0
+SETTLING_S = 60.0
 TEMPLATE = "bursar_template"
 
 
@@ -426,7 +426,7 @@ def collected_logs() -> Iterator[list[str]]:
         structlog.configure(**before)
 
 
-async def eventually(condition: Any, *, within_s: float = 10.0) -> None:
+async def eventually(condition: Any, *, within_s: float = 60.0) -> None:
     """Wait until `condition()` holds."""
     end = time.monotonic() + within_s
     while not condition():

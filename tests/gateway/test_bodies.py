@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from caller import request
+from caller import WAIT_S, request
 from proving import CHAT, KINDS, Customer, eventually, new_customer, sale_of
 from proving import SharedStack as Stack
 from raw_provider import (
@@ -196,7 +196,7 @@ class TestSlowReaders:
             await customer.serve(kind, base_url=provider.base_url(kind))
             await customer.start(caller, kind, stream=True)
             await eventually(lambda: provider.visits)
-            await asyncio.wait_for(provider.visits[0].gone.wait(), 10)
+            await asyncio.wait_for(provider.visits[0].gone.wait(), WAIT_S)
             row = await customer.one_row()
         assert row["outcome"] == "hangup_midstream"
 
@@ -274,7 +274,7 @@ class TestOneConnection:
     async def test_that_does_not_speak_http_is_closed(self, customer: Customer, raw: bytes) -> None:
         async with customer.calling() as caller:
             caller.write(raw)
-            reply = await asyncio.wait_for(caller.reader.read(100), 10)
+            reply = await asyncio.wait_for(caller.reader.read(100), WAIT_S)
         assert reply == b"" or reply.startswith((b"HTTP/1.1 400", b"HTTP/1.1 401", b"HTTP/1.1 431"))
         assert await customer.usage() == []
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from caller import WAIT_S
 from proving import KINDS, Customer, cost_of, input_estimate, sale_of, tokens_of_letters
 from raw_provider import (
     LAST_CHUNK,
@@ -241,7 +242,7 @@ class TestTooMuch:
         async with raw_provider(script) as provider:
             await customer.serve(kind, base_url=provider.base_url(kind))
             reply = await customer.chat(kind, SAID, stream=True)
-            await asyncio.wait_for(provider.visits[0].gone.wait(), 5)
+            await asyncio.wait_for(provider.visits[0].gone.wait(), WAIT_S)
             row = await customer.one_row()
         sent = 10 if kind == "anthropic" else ASKED
         assert reply.events()[-2]["error"]["code"] == "provider_error"

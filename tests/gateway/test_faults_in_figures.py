@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from caller import WAIT_S
 from proving import KINDS, Customer, cost_of, eventually, input_estimate, sale_of
 from raw_provider import (
     LAST_CHUNK,
@@ -240,7 +241,7 @@ class TestBeingStopped:
                 await caller.until(b"one")
             (serving,) = [task for task in asyncio.all_tasks() if "run_asgi" in repr(task.get_coro())]
             serving.cancel()
-            await asyncio.wait_for(provider.visits[0].gone.wait(), 5)
+            await asyncio.wait_for(provider.visits[0].gone.wait(), WAIT_S)
             row = await customer.one_row()
         sent = 10 if kind == "anthropic" else ASKED
         if stream:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from caller import WAIT_S
 from proving import (
     CHAT,
     KINDS,
@@ -377,7 +378,7 @@ class TestAStreamThatOutgrowsItsHold:
         ):
             await customer.serve(kind, base_url=provider.base_url(kind))
             reply = await customer.chat(kind, SAID, stream=True, max_tokens=10)
-            await asyncio.wait_for(provider.visits[0].gone.wait(), 5)
+            await asyncio.wait_for(provider.visits[0].gone.wait(), WAIT_S)
             row = await customer.one_row()
         sent = 10 if kind == "anthropic" else ASKED
         heard = tokens_of_letters(reply.text())
