@@ -67,7 +67,8 @@ class Reload:
     async def _load(self) -> bool:
         """False when what is known may be out of date: a key that was revoked still passes."""
         try:
-            snapshot = self._build(await self._gw.books.load_snapshot())
+            rows = await self._gw.books.load_snapshot()
+            snapshot = await asyncio.to_thread(self._build, rows)  # seconds for many keys: streams go on
         except self._gw.books.unavailable as error:
             log.warning("snapshot.stale", error=str(error))
             return False
