@@ -515,7 +515,7 @@ class TestSilence:
         assert row["outcome"] == "completed"
 
 
-@pytest.mark.parametrize("kind", ["openai", "openai_compatible"])
+@every_kind
 class TestKeepAlives:
     """Comments before the first output wait for it, so that a failure can go elsewhere; but not for ever."""
 
@@ -523,10 +523,12 @@ class TestKeepAlives:
         self, customer: Customer, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("bursar.gateway.forward.HELD_BACK_MS", 100)
-        await self.reach_the_caller(customer, kind, b": still here\n\n")
+        alive = b"event: ping\ndata: {}\n\n" if kind == "anthropic" else b": still here\n\n"
+        await self.reach_the_caller(customer, kind, alive)
 
     async def test_of_a_talkative_provider_reach_the_caller(self, customer: Customer, kind: str) -> None:
-        await self.reach_the_caller(customer, kind, b": still here" + b"." * 2_000 + b"\n\n")
+        alive = b"event: ping\ndata: {}" if kind == "anthropic" else b": still here"
+        await self.reach_the_caller(customer, kind, alive + b" " * 2_000 + b"\n\n")
 
     async def reach_the_caller(self, customer: Customer, kind: str, comment: bytes) -> None:
         go_on = asyncio.Event()
@@ -536,13 +538,13 @@ class TestKeepAlives:
             while not go_on.is_set():
                 await visit.say(chunked(comment))
                 await asyncio.sleep(0.01)
-            events = [*words(kind, "one"), *ending(kind, sent=10, came=7)]
+            events = [*opening(kind, sent=10), *words(kind, "one"), *ending(kind, sent=10, came=7)]
             await visit.say(chunked(*events) + LAST_CHUNK)
 
         async with raw_provider(script) as provider, customer.calling() as caller:
             await customer.serve(kind, base_url=provider.base_url(kind))
             await customer.start(caller, kind, SAID, stream=True)
-            await caller.until(b": still here")
+            await caller.until(b": ")
             go_on.set()
             reply = await caller.reply()
             row = await customer.one_row()

@@ -23,6 +23,9 @@ from bursar.gateway.dialects.openai_request import canonical
 from bursar.gateway.dialects.openai_rules import refuse_unsupported
 from bursar.gateway.dialects.openai_write import ChunkWriter, answer_body, finish_reason, usage_object
 
+KEEP_ALIVE = b": keep-alive\n\n"
+"""While a model thinks in silence, the caller's proxies must not take the connection for dead."""
+
 
 class TranslatedExchange(OpenAIExchange):
     """Exchange that reads the provider's words and writes OpenAI's."""
@@ -60,6 +63,8 @@ class TranslatedExchange(OpenAIExchange):
         event = parse(frame)
         if event is None:
             return b""
+        if event.name == "ping":
+            return KEEP_ALIVE
         try:
             said = self._reader.read(event)
         except ProviderFailure as failure:
