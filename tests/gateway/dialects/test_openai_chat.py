@@ -122,6 +122,12 @@ class TestRead:
         refusal = refused(orjson.dumps({"model": "m", "messages": HELLO, **properties}))
         assert refusal.param == param
 
+    @pytest.mark.parametrize("piece", [b'{"role":"user","content":"a"},', b"1,"], ids=["messages", "numbers"])
+    def test_refuses_what_would_hold_up_everybody(self, piece: bytes) -> None:
+        many = piece * (2_100_000 if piece == b"1," else 201_000)
+        body = b'{"model":"m","messages":[' + many + b"1]}"
+        assert refused(body).message == "The body has too many parts."
+
     @given(st.binary(max_size=100))
     def test_survives_any_bytes(self, body: bytes) -> None:
         refused(body)

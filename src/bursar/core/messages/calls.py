@@ -236,6 +236,11 @@ _REQUESTS: Final[Mapping[str, tuple[Words, ...]]] = {
             "본문은 JSON 객체여야 합니다.",
             "请求体必须是一个 JSON 对象。",
         ),
+        Words(
+            "The body has too many parts.",
+            "본문에 항목이 너무 많습니다.",
+            "请求体中的内容项过多。",
+        ),
     ),
     "missing_required_parameter": (
         Words(

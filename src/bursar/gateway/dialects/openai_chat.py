@@ -28,6 +28,10 @@ FILE_TOKENS = 10_000
 """A file given by reference or address: its size is unknown here."""
 FILE_BYTES_PER_TOKEN = 4
 N_MAX = 128
+OBJECTS_MAX = 200_000
+VALUES_MAX = 2_000_000
+"""Braces and commas of a body, its texts included: a hundred megabytes of tiny messages would hold up
+everybody for seconds and take fifteen times their size; the longest prompts of today stay far below."""
 NAME_CHARACTERS_MAX = 256
 
 
@@ -72,6 +76,8 @@ def error_type(status: int) -> str:
 
 
 def _parse(body: bytes) -> dict[str, Any]:
+    if len(body) > OBJECTS_MAX and (body.count(b"{") > OBJECTS_MAX or body.count(b",") > VALUES_MAX):
+        raise BadRequest("The body has too many parts.", code="invalid_json")
     try:
         raw = orjson.loads(body)
     except orjson.JSONDecodeError as broken:
