@@ -297,6 +297,19 @@ class TestReadingOn:
             cost_of(in_fresh=sent, out_text=came),
         )
 
+    async def test_counts_the_body_until_it_ends(self, customer: Customer, kind: str) -> None:
+        free = customer.gw.bodies._left
+        async with raw_provider(hear_nothing) as provider, customer.calling() as caller:
+            await customer.serve(kind, base_url=provider.base_url(kind), aborts_stop_billing=False)
+            await customer.start(caller, kind, SAID, max_tokens=1)
+            await eventually(lambda: provider.visits)
+            caller.hang_up()
+            await eventually(lambda: customer.gw.background and not customer.gw.in_flight)
+            assert customer.gw.bodies._left < free
+            provider.visits[0].reset()
+            await customer.one_row()
+        assert customer.gw.bodies._left == free
+
     async def test_stops_after_so_many_bytes(self, customer: Customer, kind: str) -> None:
         customer.gw.limits = replace(customer.gw.limits, drain_bytes=200_000)
         async with raw_provider(flood(kind)) as provider, customer.calling(receive_buffer=4096) as caller:

@@ -82,6 +82,7 @@ async def _settle(
     except NotDurable as error:
         log.critical("settle.not_durable", request_id=str(ticket.request_id), error=str(error))
     finally:
+        gw.bodies.give(ticket.body_bytes)
         if ticket.hold.is_open:
             ticket.hold.settle(0)
 

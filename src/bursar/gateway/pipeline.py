@@ -54,8 +54,7 @@ async def complete_chat(gw: Gateway, inbound: Inbound) -> None:
             await release(gw, ticket)
             raise
         finally:
-            if ticket.hold.is_open and not ticket.is_left:  # a bug of ours, or the server is being stopped
-                abandon(gw, ticket)
+            _part(gw, ticket, inbound)
     except (GatewayError, BadRequest) as error:
         await refuse(inbound, error, str(request_id))
     except NotDurable as error:
@@ -88,6 +87,14 @@ async def refuse(inbound: Inbound, error: GatewayError | BadRequest, request_id:
     message = translated(error.code, error.message, language)
     body = openai_chat.error_body(error.status, error.code, message, error.param, extra)
     await inbound.respond(error.status, headers, body)
+
+
+def _part(gw: Gateway, ticket: Ticket, inbound: Inbound) -> None:
+    """The caller's side ends here; a body that a background task still needs stays counted until it ends."""
+    if ticket.hold.is_open and not ticket.is_left:  # a bug of ours, or the server is being stopped
+        abandon(gw, ticket)
+    if ticket.is_left:
+        ticket.body_bytes, inbound.body_bytes = inbound.body_bytes, 0
 
 
 async def _admit(gw: Gateway, inbound: Inbound, request_id: UUID, now_ms: int) -> Ticket:

@@ -31,8 +31,8 @@ class Ticket:
     `max_tokens`: the output bound to write into the request when the wallet forced a lower one than the
     caller's (None: leave his). `output_held`: output tokens the hold covers; `covers_bound`: that is all the
     request may produce. `failed`: rows of attempts that were retried elsewhere.
-    `attempt`: the latest. `is_left`: nobody waits any more and a background task settles. `mark_due_ms`: when
-    the next mark of a request without output is due.
+    `attempt`: the latest. `is_left`: nobody waits any more and a background task settles, which also gives
+    back the `body_bytes`. `mark_due_ms`: when the next mark of a request without output is due.
     """
 
     request_id: UUID
@@ -49,6 +49,7 @@ class Ticket:
     failed: list[UsageRow] = field(default_factory=list)
     attempt: "Attempt | None" = None
     is_left: bool = False
+    body_bytes: int = 0
     mark_due_ms: int = 0
 
 
