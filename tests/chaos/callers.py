@@ -12,10 +12,13 @@ import aiohttp
 
 from gateway_stack import KEY, MODELS
 
-INPUT_TOKENS: Final = 100
+INPUT_TOKENS: Final = 20
+"""Fewer than the words of `ask` are estimated at, so that no sale exceeds its hold."""
 OUTPUT_TOKENS: Final = 40
-SALE: Final = 624_000
-"""Nano-USD of one answer: 100 tokens at USD 2.40 and 40 at 9.60 a million."""
+SALE: Final = 432_000
+"""Nano-USD of one answer: 20 tokens at USD 2.40 and 40 at 9.60 a million."""
+HOLD_MAX: Final = 600_000
+"""More than any of these requests holds: 70 tokens at USD 3.00 and 40 at 9.60 a million."""
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 RETRY_S: Final = 0.02
 LEAVE_S_MAX: Final = 0.15
