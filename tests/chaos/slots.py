@@ -26,6 +26,15 @@ class Slots:
         self._opening[slot].cancel()
         await asyncio.gather(self._opening[slot], return_exceptions=True)
         self._gateways[slot].kill()
+        self._follow(slot)
+
+    async def renew(self, slot: int) -> None:
+        """Tell the slot's gateway to stop, and wait until it has finished what it was at."""
+        await self._opening[slot]
+        await asyncio.to_thread(self._gateways[slot].stop)
+        self._follow(slot)
+
+    def _follow(self, slot: int) -> None:
         self._addresses.pop(slot, None)
         self._gateways[slot] = self._world.start_gateway()
         self._opening[slot] = asyncio.create_task(self._open(slot))

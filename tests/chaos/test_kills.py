@@ -22,6 +22,7 @@ KILLS: Final = 13
 """Kills per seed: 104 in all."""
 GATEWAYS: Final = 3
 CALLERS: Final = 10
+LEAVING: Final = 0.2
 POOR: Final = 10 * HOLD_MAX
 STORMS: Final = [(seed, POOR if seed % 2 else BALANCE) for seed in range(SEEDS * SOAK)]
 """Every other customer has money for a few requests only, and gets a little more now and then."""
@@ -113,3 +114,21 @@ class TestKilledGateways:
         assert await world.rows("SELECT outcome, revision FROM usage") == [
             {"outcome": "completed", "revision": 0}
         ]
+
+
+class TestStoppedGateways:
+    async def test_leave_nothing_for_the_sweeper(self, world: World) -> None:
+        dice = random.Random(7)
+        worker = world.start("worker", BURSAR_PROCESS_DEAD_MS="600000")
+        slots = Slots(world, GATEWAYS)
+        await slots.all_open()
+        async with crowd(slots.urls, dice, callers=CALLERS, leaving=LEAVING) as people:
+            for slot in range(GATEWAYS):
+                await asyncio.sleep(dice.uniform(0.1, 0.3))
+                await slots.renew(slot)
+            await slots.all_open()
+        await slots.stop()
+        await world.settled()
+        worker.stop()
+        await world.assert_books_are_right(people.seen)
+        assert await world.rows("SELECT outcome FROM usage WHERE late OR from_mark") == []
