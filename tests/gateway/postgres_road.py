@@ -9,12 +9,14 @@ from typing import Literal
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 Cut = Literal["question", "reply"]
-READY = b"Z"  # ReadyForQuery, the last message of every answer (PostgreSQL manual, "Message Formats")
+# PostgreSQL manual, "Message Formats": ReadyForQuery, the last of every answer; NotificationResponse.
+READY, NOTICE = b"Z", b"A"
+PREPARED = b"1\0\0\0\4Z\0\0\0\5I"  # ParseComplete and nothing else
 PATIENCE_S = 15.0
 
 
 class Road:
-    """`questions`: messages sent to PostgreSQL after connecting; a statement is one or more."""
+    """`questions`: statements sent to PostgreSQL so far."""
 
     def __init__(self, url: str) -> None:
         self._socket = _socket_of(url)
@@ -39,6 +41,9 @@ class Road:
     def cut_next(self, what: Cut, *, after: int = 0) -> None:
         """Once, after so many more statements: one is lost on its way there, or its reply on the way back."""
         self._cuts.append((self.questions + 1 + after, what))
+
+    def cut_no_more(self) -> None:
+        self._cuts.clear()
 
     def close(self) -> None:
         """PostgreSQL is away: every connection breaks, no new one is accepted."""
@@ -133,7 +138,7 @@ class Trip:
     async def questions(self) -> None:
         with suppress(ConnectionError):
             while question := await self._reader.read(1 << 20):
-                if self._is_connected and not question.startswith(b"X"):  # X: Terminate
+                if self._is_connected and not _only_prepares(question):
                     self._road.questions += 1
                     if self._road.take_cut("question"):
                         return
@@ -142,14 +147,24 @@ class Trip:
 
     async def replies(self) -> None:
         """PostgreSQL answers a statement outside a transaction after committing it."""
+        is_whole = True  # an answer may come in pieces
         with suppress(ConnectionError):
             while reply := await self._there.read(1 << 20):
                 if self._loses_reply:
                     return
-                if self._is_connected:
+                if self._is_connected and is_whole and reply != PREPARED:
                     await self._road.may_reply()
-                self._is_connected = self._is_connected or reply[-6:-5] == READY
+                is_whole = reply[-6:-5] == READY or reply[:1] == NOTICE
+                self._is_connected = self._is_connected or is_whole
                 self._writer.write(reply)
+
+
+def _only_prepares(question: bytes) -> bool:
+    """Parse and Sync, or Terminate: nothing that PostgreSQL would carry out."""
+    if question[:1] == b"P":
+        end = 1 + int.from_bytes(question[1:5])
+        return question[end : end + 1] == b"S"
+    return question[:1] == b"X"
 
 
 def _socket_of(url: str) -> str:

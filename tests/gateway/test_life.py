@@ -84,11 +84,10 @@ class TestAdmission:
             await until(lambda: one.road.held_replies == 1)
             one.clock.jumped_ms += ADMIT_LIFE_MS - 5_000
             one.road.let_replies_go()
-            await asyncio.sleep(0)
             one.road.hold_replies()  # the next beat's answer stays out
             await until(lambda: one.road.held_replies == 2)
             assert one.process.may_admit()
-            one.clock.jumped_ms += ADMIT_LIFE_MS + 1
+            one.clock.jumped_ms += 5_000
             assert not one.process.may_admit()
 
     async def test_an_answer_that_comes_after_its_time_permits_nothing(self, bank: Bank) -> None:
@@ -171,11 +170,11 @@ class TestDeath:
             one.process.die(earlier)
             one.road.let_replies_go()
             one.road.hold_replies()
-            await asyncio.sleep(0.05)
+            await until(lambda: one.road.held_replies == 2)  # its rebirth is under way
+            assert one.process.process_id != earlier
             assert not one.process.may_admit()
             one.road.let_replies_go()
             await until(one.process.may_admit)
-            assert one.process.process_id != earlier
 
 
 class TestBeating:

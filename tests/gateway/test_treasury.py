@@ -283,6 +283,20 @@ class TestLostReplies:
             assert await admitted(branch, customer, 300) is not None
             await assert_agree(bank, branch, customer)
 
+    async def test_a_refusal_tells_which_lease_a_lost_answer_opened(self, bank: Bank) -> None:
+        customer = bank.customer(1_000)
+        async with bank.branch(TIGHT) as branch:
+            branch.road.cut_next("reply")
+            with pytest.raises(GatewayError):
+                await branch.treasury.hold(branch.account(customer), 300)
+            assert await admitted(branch, customer, 1_001) is None
+            hold = branch.treasury.try_hold(branch.account(customer), 300)
+            assert hold is not None
+            assert hold.lease_id == (await bank.lease(customer))["id"]
+            await sell(branch, customer, hold, 300)
+            await bank.post()
+            assert (await bank.wallet(customer))["held"] == 0
+
     @pytest.mark.parametrize("cut", CUTS)
     async def test_to_a_give_strand_nothing(self, bank: Bank, cut: Cut) -> None:
         customer = bank.customer(1_000)
@@ -532,10 +546,7 @@ class Wager:
         while self._holds:
             await self._settle(self._holds.pop())
         for branch in self._branches:
-            for _ in range(3):  # a cut may still be pending
-                await branch.treasury.give_back(branch.account(self._customer))
-                with contextlib.suppress(GatewayError, Unfunded):
-                    (await branch.treasury.hold(branch.account(self._customer), 1)).settle(0)
+            branch.road.cut_no_more()
             await branch.treasury.give_back(branch.account(self._customer))
         await self._bank.post()
 

@@ -58,6 +58,7 @@ class Account:
         op: number of the last operation asked on this lease; one is in flight at a time (`lock`).
         burn_per_s: recent sales per second.
         is_closed: its lease ended; nothing more may be promised on it, what is promised is still settled.
+        exposed: what requests held for less than their most may still come to; not to be counted on twice.
         in_doubt: the answer to the last operation was lost, so the lease may hold more than is known here.
         used_at_ms: when a hold was last cut.
     """
@@ -66,6 +67,7 @@ class Account:
         "burn_per_s",
         "dry_amount",
         "dry_until_ms",
+        "exposed",
         "in_doubt",
         "is_closed",
         "lease",
@@ -95,6 +97,7 @@ class Account:
         self.dry_until_ms = 0
         self.dry_amount = 0
         self.is_closed = False
+        self.exposed = 0
         self.in_doubt = False
 
     def close(self) -> None:
@@ -107,25 +110,32 @@ class Account:
 
     def funds(self) -> int:
         """What could be promised now, as far as this process knows."""
-        return self.spendable + max(self.lease.free, 0)
+        return self.spendable + max(self.lease.free, 0) - self.exposed
 
 
 class Hold:
     """Money promised to one request, until it is settled (once)."""
 
-    __slots__ = ("account", "amount", "is_open", "lease_id")
+    __slots__ = ("account", "amount", "exposed", "is_open", "lease_id")
 
     def __init__(self, account: Account, amount: int) -> None:
         self.account = account
         self.lease_id = account.lease_id
         self.amount = amount
+        self.exposed = 0
         self.is_open = True
+
+    def expose(self, most: int) -> None:
+        """Remember that this request may come to `most`, though less is held."""
+        self.account.exposed += most - self.amount - self.exposed
+        self.exposed = most - self.amount
 
     def settle(self, sale: int) -> None:
         """Turn the hold into a sale of `sale` units; the rest is free again. A fact is never refused."""
         if not self.is_open:
             raise RuntimeError("a hold is settled once")
         self.is_open = False
+        self.account.exposed -= self.exposed
         self.account.lease.settle(self.amount, sale)
 
 
@@ -161,7 +171,9 @@ class Treasury:
 
     def try_hold(self, account: Account, amount: int) -> Hold | None:
         """Cut `amount` out of the lease without I/O; None when it is short or this process may not admit."""
-        if not self._process.may_admit() or not account.lease.admit(amount):
+        if not self._process.may_admit() or (account.exposed and account.funds() < amount):
+            return None
+        if not account.lease.admit(amount):
             return None
         account.used_at_ms = self._clock.monotonic_ms()
         return Hold(account, amount)
@@ -189,6 +201,7 @@ class Treasury:
         account = hold.account
         if account.is_closed:
             return False
+        hold.expose(max(hold.amount, hold.amount + hold.exposed - extra))  # it grows into its own
         try:
             more = await self.hold(account, extra)
         except (Unfunded, GatewayError):
@@ -277,7 +290,8 @@ class Treasury:
                 raise LeaseReplaced
             if account.lease.free < amount and account.is_dry(amount, self._clock.monotonic_ms()):
                 raise Unfunded(account.funds())
-            await self._take(account, amount)
+            # Money that came meanwhile may cover what is exposed: ask for one unit more, to hear of it.
+            await self._take(account, max(amount, account.lease.free + 1) if account.exposed else amount)
             if account.lease.free < amount:
                 await self._take_after_recall(account, amount)
             hold = self.try_hold(account, amount)
@@ -343,7 +357,8 @@ class Treasury:
                 account.lease_id = grant.lease_id
                 account.lease.grant(grant.granted)
             case "refused":
-                if grant.lease_id is not None:
+                if grant.lease_id is not None:  # opened by a take whose answer was lost, perhaps
+                    account.lease_id = grant.lease_id
                     account.lease.grant(grant.granted)
             case _:
                 log.warning("lease.replaced", lease_id=str(grant.lease_id), state=grant.state)
