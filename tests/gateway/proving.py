@@ -80,6 +80,13 @@ def hold_of(input_tokens: int, output_tokens: int) -> int:
     return sale_of(cache_write_5m=input_tokens, out_text=output_tokens)
 
 
+def as_nano(amount: str) -> int:
+    """A decimal amount of USD, as answers carry it."""
+    whole, _, part = amount.partition(".")
+    assert len(part) <= 9
+    return int(whole) * 10**9 + int(part.ljust(9, "0"))
+
+
 def tokens_of_letters(text: str) -> int:
     """The gateway's count for a text of ASCII letters and blanks: three to a token, rounded up."""
     assert all(letter == " " or (letter.isascii() and letter.isalpha()) for letter in text), text
@@ -121,7 +128,14 @@ class SharedStack(GatewayStack):
 
 @asynccontextmanager
 async def shared(running: GatewayStack) -> AsyncIterator[SharedStack]:
-    """Look at a running stack from its own event loop."""
+    """Look at a running stack from its own event loop.
+
+    Its gateway hears of changes only by `Customer.reload`: a snapshot on its way could be older than the one
+    a test just loaded. Hearing of them is proved elsewhere.
+    """
+    for task in asyncio.all_tasks():
+        if "watch_books" in repr(task.get_coro()):
+            task.cancel()
     parts = {name: getattr(running, name) for name in GatewayStack.__dataclass_fields__}
     books = Database(running.database.url, Role.WORKER, pool_size=1)
     connecting = psycopg.AsyncConnection.connect(

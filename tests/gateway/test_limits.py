@@ -13,6 +13,7 @@ from proving import (
     KINDS,
     Customer,
     SharedStack,
+    as_nano,
     cost_of,
     eventually,
     hold_of,
@@ -264,11 +265,6 @@ class TestPathsAndMethods:
         async with new_customer(shared_stack) as other:
             told = await other.send(b"", path=f"/v1/usage/{reply.headers['x-request-id']}", method="GET")
         assert told.status == 404
-
-
-def as_nano(amount: str) -> int:
-    whole, _, part = amount.partition(".")
-    return int(whole) * 10**9 + int(part.ljust(9, "0"))
 
 
 @every_kind
