@@ -105,10 +105,12 @@ class Funding:
         bound = output_bound(call.max_tokens, model.output_tokens_max, call.n)
         full = _dearest(offers, key, call, bound)
         account = self._treasury.account(key.wallet_id, key.organisation_id, SCOPE_CLASS)
-        if call.stream and account.funds() >= full and all(o.route.aborts_stop_billing for o in offers):
+        can_be_cut = call.stream and all(o.route.aborts_stop_billing for o in offers)
+        if can_be_cut and account.funds() >= full:
             usual = self._outputs.expected(key.api_key_id, model.name, bound)
             hold = self._treasury.try_hold(account, _dearest(offers, key, call, usual))
             if hold is not None:
+                hold.expose(full)  # reasoning that nobody sees cannot be cut off: the money must be there
                 return Funded(hold, None, usual, covers_bound=usual == bound)
         hold = self._treasury.try_hold(account, full)
         if hold is not None:
