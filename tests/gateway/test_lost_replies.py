@@ -41,7 +41,7 @@ class TestMoneyComesHome:
         async with bank.branch(TIGHT) as branch:
             for _ in range(LEASE_LINES):
                 await branch.books.recall(customer.wallet_id)  # so that every connection is open
-            branch.road.cut_next(cut, after=1)  # the first is its preparing
+            branch.road.cut_next(cut)
             with contextlib.suppress(GatewayError):
                 await branch.treasury.hold(branch.account(customer), 600)
             branch.clock.jumped_ms += TIGHT.idle_ms + 1
