@@ -156,14 +156,32 @@ def a_mark_that_comes_after_the_end_stays_dead(desk: Desk) -> None:
 
 
 @story
+def a_mark_of_a_dead_process_is_booked_at_once(desk: Desk) -> None:
+    customer = desk.customer(1000)
+    process = desk.open_process()
+    lease_id = desk.take(process, customer, 100).lease_id
+    desk.sweep_after_silence(process)
+    mark = sold(customer, lease_id, 30, from_mark=True)
+    assert desk.flush(process, marks=[mark])["late"]
+    desk.flush(process, marks=[sold(customer, lease_id, 44, from_mark=True, request_id=mark.request_id)])
+    assert [row.sale for row in desk.usage(mark.request_id)] == [30, 14]
+    desk.flush(process, [sold(customer, lease_id, 50, request_id=mark.request_id)])
+    assert [row.sale for row in desk.usage(mark.request_id)] == [30, 14, 6]
+    assert desk.marks() == 0
+    desk.post()
+    assert desk.wallet(customer)[:3] == (950, 0, 0)
+
+
+@story
 def an_end_takes_its_mark_away(desk: Desk) -> None:
     customer = desk.customer(1000)
     process = desk.open_process()
     lease_id = desk.take(process, customer, 100).lease_id
-    mark = sold(customer, lease_id, 30, from_mark=True)
-    desk.flush(process, marks=[mark])
-    desk.flush(process, [sold(customer, lease_id, 50, request_id=mark.request_id)])
-    assert desk.marks() == 0
+    for whole in ({"streamed": True}, {"streamed": False, "latency_ms": 1500}):
+        mark = sold(customer, lease_id, 30, from_mark=True, **whole)
+        desk.flush(process, marks=[mark])
+        desk.flush(process, [sold(customer, lease_id, 50, request_id=mark.request_id, **whole)])
+        assert desk.marks() == 0
 
 
 @story

@@ -146,9 +146,16 @@ MUTANTS = (
     Mutant(
         "keeps the mark of what has ended",
         "bursar_insert_usage",
-        "WHERE inserted.streamed AND",
+        "WHERE (inserted.streamed OR inserted.latency_ms >= 1000) AND",
         "WHERE false AND",
         "an_end_takes_its_mark_away",
+    ),
+    Mutant(
+        "keeps marks that nobody will sweep",
+        "bursar_flush",
+        "IF late AND cardinality(p_mark_hashes) > 0 THEN",
+        "IF false THEN",
+        "a_mark_of_a_dead_process_is_booked_at_once",
     ),
     Mutant(
         "flushes without the process's lock",

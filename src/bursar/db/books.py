@@ -110,20 +110,24 @@ class PgBooks:
     async def flush(self, process_id: UUID, rows: Sequence[bytes], marks: Sequence[bytes]) -> FlushReply:
         """Book rows and keep marks in one commit; each is a `UsageRow` as JSON. Safe to repeat."""
         hashes = [content_hash(row) for row in rows]
+        mark_hashes = [content_hash(mark) for mark in marks]
         parameters = (
             str(process_id),
             json_array(rows),
             text_array(hashes),
             json_array(marks),
-            text_array([content_hash(mark) for mark in marks]),
+            text_array(mark_hashes),
             self._now(),
         )
         reply = (await self._flush.one(FLUSH, parameters))[0]
+        sent = (
+            dict(zip([*hashes, *mark_hashes], [*rows, *marks], strict=True)) if reply["quarantined"] else {}
+        )
         return FlushReply(
             late=reply["late"],
             balances={UUID(wallet_id): balance for wallet_id, balance in reply["balances"].items()},
             quarantined=tuple(
-                UUID(orjson.loads(rows[hashes.index(one)])["request_id"]) for one in reply["quarantined"]
+                UUID(orjson.loads(sent[refused])["request_id"]) for refused in reply["quarantined"]
             ),
         )
 

@@ -196,7 +196,9 @@ RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
 DECLARE
     late boolean;
     booked bursar_booked[];
+    booked_marks bursar_booked[];
     quarantined text[] := '{}';
+    quarantined_marks text[] := '{}';
 BEGIN
     PERFORM FROM process WHERE id = p_process AND state = 'alive' FOR KEY SHARE;
     late := NOT FOUND;
@@ -211,10 +213,15 @@ BEGIN
                 FROM bursar_book_singly(p_process, p_rows, p_hashes, late, p_now);
         END;
     END IF;
-    IF cardinality(p_mark_hashes) > 0 THEN
+    IF late AND cardinality(p_mark_hashes) > 0 THEN
+        -- Nobody will sweep this process again, so its progress is booked at once; its end becomes a revision.
+        SELECT * INTO booked_marks, quarantined_marks
+            FROM bursar_book_singly(p_process, p_marks, p_mark_hashes, late, p_now);
+        booked := booked || booked_marks;
+    ELSIF cardinality(p_mark_hashes) > 0 THEN
         PERFORM bursar_keep_marks(p_process, p_marks, p_mark_hashes, p_now);
     END IF;
     PERFORM bursar_spend(booked);
-    RETURN json_build_object('late', late, 'quarantined', quarantined,
+    RETURN json_build_object('late', late, 'quarantined', quarantined || quarantined_marks,
         'balances', bursar_balances(ARRAY(SELECT DISTINCT wallet_id FROM unnest(booked))));
 END $$;

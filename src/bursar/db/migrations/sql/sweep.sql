@@ -16,8 +16,8 @@ DECLARE
     ids uuid[];
     booked bursar_booked[];
 BEGIN
-    SELECT json_agg(row::json ORDER BY request_id), array_agg(content_hash ORDER BY request_id),
-        array_agg(request_id) INTO marks, hashes, ids FROM usage_mark WHERE process_id = p_process;
+    SELECT json_agg(row::json ORDER BY request_id, attempt),
+        array_agg(content_hash ORDER BY request_id, attempt), array_agg(request_id) INTO marks, hashes, ids FROM usage_mark WHERE process_id = p_process;
     IF marks IS NULL THEN
         RETURN '{}';
     END IF;
