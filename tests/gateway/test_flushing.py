@@ -455,6 +455,27 @@ class TestNoDisk:
             await flusher.replay_left_behind()
         await assert_booked_once(bank, customer, [spooled_row, later])
 
+    async def test_one_that_cannot_rename_leaves_the_file_for_the_next_process(
+        self, bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_path: Path, _target: Path) -> Path:
+            raise OSError("read-only file system")
+
+        customer = bank.customer()
+        spooled_row, later = sales(customer, 100, 200)
+        folder = tmp_path / "spool"
+        async with bank.branch() as branch, flushing(branch, folder) as flusher:
+            branch.road.close()
+            await flusher.submit([spooled_row])
+            monkeypatch.setattr(Path, "rename", refuse)
+            branch.road.reopen()
+            await until(lambda: not flusher.is_away)
+            assert await flusher.submit([later]) is not None
+            monkeypatch.undo()
+        async with bank.branch() as branch, flushing(branch, folder) as flusher:
+            await flusher.replay_left_behind()
+        await assert_booked_once(bank, customer, [spooled_row, later])
+
 
 class TestAfterACrash:
     async def test_the_next_process_books_what_was_spooled(self, bank: Bank, tmp_path: Path) -> None:
