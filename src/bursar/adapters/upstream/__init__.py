@@ -75,6 +75,9 @@ class Upstream(Protocol):
     ) -> Answer:
         """POST and wait for the response's headers. Redirects are answers, not followed.
 
+        A request is sent twice only when a kept-alive connection was closed before the provider saw it. An
+        answer that is compressed all the same, though none is asked for, is refused.
+
         `on_send` is called when the request is about to leave; cancelled before that, it never leaves.
 
         Raises:
