@@ -57,8 +57,8 @@ TREASURY: Final = mutants(
     (
         "a_refusal_says_nothing_about_the_lease",
         "a_grant_whose_answer_was_lost_is_not",
-        "                if grant.lease_id is not None:\n",
-        "                if grant.lease_id is None:\n",
+        "                if grant.lease_id is not None:  #",
+        "                if grant.lease_id is None:  #",
     ),
     (
         "numbers_are_used_again",
