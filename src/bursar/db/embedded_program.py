@@ -60,7 +60,7 @@ def said_plainly(folder: Path) -> Iterator[None]:
 def make_folder(folder: Path) -> None:
     """Create the data folder; root leaves it passable, since PostgreSQL will run as somebody else."""
     if not folder.exists():
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)  # two processes may start at once
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < DISK_FREE_BYTES_MIN:
