@@ -114,13 +114,17 @@ def an_expired_lot_breaks_save_what_is_held_and_is_tried_again(desk: Desk) -> No
     lease_id = desk.take(process, customer, 40).lease_id
     desk.clock.time_ms += 2 * 86_400_000
     assert desk.take(process, customer, 1).state == "refused"  # nothing is granted against an expired lot
-    assert desk.expire(customer) == 60
+    with desk.listening("bursar_recall") as recalled:
+        assert desk.expire(customer) == 60
+    assert recalled == [str(customer.wallet_id)]
     assert desk.remaining(lot) == 40
     desk.flush(process, [sold(customer, lease_id, 25)])
     desk.post()
     assert desk.remaining(lot) == 15  # it still pays for what it was held for
     desk.give(process, customer, lease_id, 15)
-    assert desk.expire(customer) == 15
+    with desk.listening("bursar_recall") as recalled:
+        assert desk.expire(customer) == 15
+    assert recalled == []
     assert desk.wallet(customer) == (0, 0, 0, 0, 0)
     assert desk.entries(customer)["breakage"] == 75
 

@@ -291,6 +291,13 @@ MUTANTS = (
         "an_expired_lot_breaks_save_what_is_held_and_is_tried_again",
     ),
     Mutant(
+        "recalls what has expired only once",
+        "bursar_expire",
+        "PERFORM pg_notify('bursar_recall', p_wallet::text);",
+        "NULL;",
+        "an_expired_lot_breaks_save_what_is_held_and_is_tried_again",
+    ),
+    Mutant(
         "breaks before it posts",
         "bursar_expire",
         "PERFORM bursar_post_wallet(p_wallet, p_now);",

@@ -98,5 +98,8 @@ BEGIN
         PERFORM bursar_drain_lot(lot, txn_id, 'expiry', source, 'breakage', part);
         broken := broken + part;
     END LOOP;
+    IF EXISTS (SELECT FROM credit_lot WHERE wallet_id = p_wallet AND is_open AND expires_at <= p_now) THEN
+        PERFORM pg_notify('bursar_recall', p_wallet::text);  -- again: a recall can go unheard
+    END IF;
     RETURN broken;
 END $$;
