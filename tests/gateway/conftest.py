@@ -1,8 +1,9 @@
 """A running gateway for each test that asks, or one for a module whose tests each bring a customer."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -11,6 +12,9 @@ from proving import Customer, SharedStack, migrated_database, new_customer, shar
 from bursar.db.embedded import EmbeddedPostgres
 from gateway_stack import GatewayStack, free_folder, running_stack
 from scratch_database import ScratchDatabase
+
+if TYPE_CHECKING:
+    from processes import Bank
 
 sys.path.append(str(Path(__file__).parents[1] / "db"))  # samples
 
@@ -37,3 +41,12 @@ async def customer(shared_stack: SharedStack) -> AsyncIterator[Customer]:
     """Someone with USD 100 on the module's gateway; what he leaves behind is proved clean."""
     async with new_customer(shared_stack) as someone:
         yield someone
+
+
+@pytest.fixture(scope="module")
+def bank(postgres: EmbeddedPostgres) -> Iterator["Bank"]:
+    """One database for the tests of a module; each has customers of its own."""
+    from processes import Bank  # late: it needs `samples`
+
+    with migrated_database(postgres) as database:
+        yield Bank(database.url)

@@ -10,12 +10,12 @@ from uuid import UUID, uuid4
 import psycopg
 from postgres_road import Road
 from psycopg.rows import dict_row
-from samples import Customer, add_customer
+from samples import Customer, add_customer, encoded, usage_row
 
 from bursar.db.books import PgBooks
 from bursar.db.connect import Role, conninfo_as
 from bursar.gateway.life import LifeLimits, Process
-from bursar.gateway.treasury import Account, Treasury, TreasuryLimits
+from bursar.gateway.treasury import Account, Hold, Treasury, TreasuryLimits, Unfunded
 from bursar.gateway.watching import RECALL
 from gateway_stack import top_up
 
@@ -127,3 +127,26 @@ class Bank:
     def administer(self, statement: str, *parameters: Any) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement, parameters)  # type: ignore[arg-type]  # our own SQL
+
+
+async def sell(branch: Branch, customer: Customer, hold: Hold, sale: int) -> None:
+    """Settle a hold and book its sale."""
+    row = usage_row(customer, lease_id=hold.lease_id, sale=sale, cost=sale, streamed=False)
+    hold.settle(sale)
+    await branch.books.flush(branch.process.process_id, encoded([row]), [])
+
+
+async def admitted(branch: Branch, customer: Customer, amount: int) -> Hold | None:
+    try:
+        return await branch.treasury.hold(branch.account(customer), amount)
+    except Unfunded:
+        return None
+
+
+async def assert_agree(bank: Bank, branch: Branch, customer: Customer) -> None:
+    """Memory and books know the same lease."""
+    lease = await bank.lease(customer)
+    account = branch.account(customer)
+    assert account.lease_id == lease["id"]
+    assert account.lease.granted == lease["granted"]
+    assert (await bank.wallet(customer))["held"] == lease["amount"]

@@ -1,7 +1,7 @@
 """Only a process that is alive in the books admits; time is the test's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -9,20 +9,12 @@ import psycopg
 import pytest
 from postgres_road import Road, until
 from processes import Bank, SteppingClock
-from proving import migrated_database
 from structlog.testing import capture_logs
 
 from bursar.db.books import PgBooks
-from bursar.db.embedded import EmbeddedPostgres
 from bursar.gateway.life import ADMIT_LIFE_MS, BEAT_INTERVAL_MS, LifeLimits, Process
 
 FAST = LifeLimits(beat_ms=20)
-
-
-@pytest.fixture(scope="module")
-def bank(postgres: EmbeddedPostgres) -> Iterator[Bank]:
-    with migrated_database(postgres) as database:
-        yield Bank(database.url)
 
 
 class Living:

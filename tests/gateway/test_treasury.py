@@ -2,54 +2,18 @@
 
 import asyncio
 import contextlib
-import random
-from collections.abc import Iterator
 from typing import get_args
 
 import pytest
 from postgres_road import Cut, until
-from processes import Bank, Branch
-from proving import migrated_database
-from samples import Customer, encoded, usage_row
+from processes import Bank, admitted, assert_agree, sell
 
 from bursar.db.books import LEASE_LINES
-from bursar.db.embedded import EmbeddedPostgres
 from bursar.gateway.errors import GatewayError
-from bursar.gateway.life import LifeLimits
-from bursar.gateway.treasury import DRY_MS, Hold, TreasuryLimits, Unfunded
+from bursar.gateway.treasury import DRY_MS, TreasuryLimits, Unfunded
 
 TIGHT = TreasuryLimits(slice_cap=0)  # asks for exactly what is needed
 CUTS: tuple[Cut, ...] = get_args(Cut)
-
-
-@pytest.fixture(scope="module")
-def bank(postgres: EmbeddedPostgres) -> Iterator[Bank]:
-    """One database for all tests here; each has customers of its own."""
-    with migrated_database(postgres) as database:
-        yield Bank(database.url)
-
-
-async def sell(branch: Branch, customer: Customer, hold: Hold, sale: int) -> None:
-    """Settle a hold and book its sale."""
-    row = usage_row(customer, lease_id=hold.lease_id, sale=sale, cost=sale, streamed=False)
-    hold.settle(sale)
-    await branch.books.flush(branch.process.process_id, encoded([row]), [])
-
-
-async def admitted(branch: Branch, customer: Customer, amount: int) -> Hold | None:
-    try:
-        return await branch.treasury.hold(branch.account(customer), amount)
-    except Unfunded:
-        return None
-
-
-async def assert_agree(bank: Bank, branch: Branch, customer: Customer) -> None:
-    """Memory and books know the same lease."""
-    lease = await bank.lease(customer)
-    account = branch.account(customer)
-    assert account.lease_id == lease["id"]
-    assert account.lease.granted == lease["granted"]
-    assert (await bank.wallet(customer))["held"] == lease["amount"]
 
 
 class TestAdmission:
@@ -417,153 +381,3 @@ class TestGivingBack:
             await branch.treasury.close()
             for customer in customers:
                 assert (await bank.wallet(customer))["held"] == 0
-
-
-class TestClosedLease:
-    async def test_is_replaced_by_a_new_one(self, bank: Bank) -> None:
-        customer = bank.customer(1_000)
-        async with bank.branch(TIGHT) as branch:
-            old = await branch.treasury.hold(branch.account(customer), 300)
-            bank.administer("UPDATE hold SET state = 'closing' WHERE id = %s", old.lease_id)
-            new = await branch.treasury.hold(branch.account(customer), 300)
-            assert new.lease_id != old.lease_id
-            assert branch.account(customer).lease.outstanding == 300
-            assert branch.treasury.try_hold(old.account, 1) is None
-            old.settle(0)
-            assert old.account.lease.outstanding == 0
-
-    async def test_is_replaced_for_everybody_who_waited_for_it(self, bank: Bank) -> None:
-        """They queue on one account; the first learns of the end, the others must not ask in its name."""
-        customer = bank.customer(100_000)
-        async with bank.branch(TIGHT) as branch:
-            old = await branch.treasury.hold(branch.account(customer), 300)
-            bank.administer("UPDATE hold SET state = 'closing' WHERE id = %s", old.lease_id)
-            holds = await asyncio.gather(*(admitted(branch, customer, 100) for _ in range(10)))
-            assert {hold.lease_id for hold in holds if hold} == {branch.account(customer).lease_id}
-            assert branch.account(customer).lease.outstanding == 1_000
-            assert branch.account(customer).lease.granted == 1_000
-            assert len(await bank.leases(customer)) == 2
-
-    async def test_found_while_giving_back_is_forgotten(self, bank: Bank) -> None:
-        customer = bank.customer(1_000)
-        async with bank.branch(TIGHT) as branch:
-            (await branch.treasury.hold(branch.account(customer), 300)).settle(0)
-            closed = branch.account(customer)
-            bank.administer("UPDATE hold SET state = 'closing' WHERE id = %s", closed.lease_id)
-            await branch.treasury.give_back(closed)
-            assert closed.is_closed
-            assert branch.account(customer) is not closed
-
-
-class TestDeadProcess:
-    async def test_admits_nothing_once_the_books_say_so(self, bank: Bank) -> None:
-        customer = bank.customer(1_000_000)
-        async with bank.branch() as branch:
-            (await branch.treasury.hold(branch.account(customer), 1_000)).settle(0)
-            await bank.close_process(branch.process.process_id)
-            with pytest.raises(GatewayError) as refused:
-                await branch.treasury.hold(branch.account(customer), 100_000)
-            assert refused.value.status == 503
-            assert branch.process.may_admit() is False
-            assert branch.treasury.try_hold(branch.account(customer), 1) is None
-            with pytest.raises(GatewayError):
-                await branch.treasury.hold(branch.account(customer), 1)
-
-    async def test_answers_of_an_earlier_life_promise_nothing_in_the_next(self, bank: Bank) -> None:
-        customer = bank.customer(10_000)
-        life = LifeLimits(beat_ms=20)
-        async with bank.branch(TIGHT, life) as branch:
-            old = await branch.treasury.hold(branch.account(customer), 1_000)
-            branch.road.hold_next_reply()
-            asking = [asyncio.ensure_future(admitted(branch, customer, 500)) for _ in range(5)]
-            await until(lambda: branch.road.held_replies == 1)
-            await bank.close_process(branch.process.process_id)
-            branch.process.die(branch.process.process_id)
-            beating = asyncio.ensure_future(branch.process.beat_forever())
-            await until(branch.process.may_admit)
-            assert old.account.is_closed
-            branch.road.let_replies_go()
-            holds = await asyncio.gather(*asking)
-            later = await branch.treasury.hold(branch.account(customer), 500)
-            account = branch.account(customer)
-            assert {hold.account for hold in [*holds, later] if hold} == {account}
-            lease = (await bank.rows("SELECT * FROM hold WHERE id = %s", account.lease_id))[0]
-            assert lease["process_id"] == branch.process.process_id
-            assert lease["granted"] == account.lease.granted >= account.lease.outstanding
-            old.settle(0)
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
-
-
-class Wager:
-    """Random work of several processes on one wallet, with everything lost that can be lost."""
-
-    def __init__(self, bank: Bank, customer: Customer, branches: list[Branch], dice: random.Random) -> None:
-        self._bank = bank
-        self._customer = customer
-        self._branches = branches
-        self._dice = dice
-        self._holds: list[tuple[Branch, Hold]] = []
-        self.sold = 0
-
-    async def step(self) -> None:
-        branch = self._dice.choice(self._branches)
-        match self._dice.choice(
-            ["hold", "hold", "hold", "settle", "settle", "extend", "give", "cut", "post"]
-        ):
-            case "hold":
-                with contextlib.suppress(GatewayError, Unfunded):
-                    amount = self._dice.randrange(1, 3_000)
-                    hold = await branch.treasury.hold(branch.account(self._customer), amount)
-                    self._holds.append((branch, hold))
-            case "settle" if self._holds:
-                await self._settle(self._holds.pop(self._dice.randrange(len(self._holds))))
-            case "extend" if self._holds:
-                owner, hold = self._dice.choice(self._holds)
-                await owner.treasury.extend(hold, self._dice.randrange(1, 500))
-            case "give":
-                await branch.treasury.give_back(branch.account(self._customer), self._dice.choice([0, 100]))
-            case "cut":
-                branch.road.cut_next(self._dice.choice(CUTS))
-            case _:
-                await self._bank.post()
-
-    async def _settle(self, held: tuple[Branch, Hold]) -> None:
-        branch, hold = held
-        sale = self._dice.randrange(hold.amount + 1)
-        row = encoded([usage_row(self._customer, lease_id=hold.lease_id, sale=sale, cost=0, streamed=False)])
-        hold.settle(sale)
-        self.sold += sale
-        while True:  # as the spool does: until it is known to be booked
-            with contextlib.suppress(branch.books.unavailable):
-                await branch.books.flush(branch.process.process_id, row, [])
-                return
-
-    def promised(self) -> int:
-        return sum(hold.amount for _, hold in self._holds)
-
-    async def end(self) -> None:
-        while self._holds:
-            await self._settle(self._holds.pop())
-        for branch in self._branches:
-            branch.road.cut_no_more()
-            await branch.treasury.give_back(branch.account(self._customer))
-        await self._bank.post()
-
-
-class TestLeaseSums:
-    @pytest.mark.parametrize("seed", range(6))
-    async def test_never_promise_more_than_the_wallet_has(self, bank: Bank, seed: int) -> None:
-        total = 10_000
-        customer = bank.customer(total)
-        async with bank.branch() as first, bank.branch() as second, bank.branch(TIGHT) as third:
-            wager = Wager(bank, customer, [first, second, third], random.Random(seed))
-            for _ in range(60):
-                await wager.step()
-                assert wager.promised() + wager.sold <= total
-                leases = await bank.leases(customer)
-                assert (await bank.wallet(customer))["held"] == sum(lease["amount"] for lease in leases)
-            await wager.end()
-            wallet = await bank.wallet(customer)
-            assert wallet["posted"] == total - wager.sold
-            assert (wallet["held"], wallet["owed"], wallet["overrun"]) == (0, 0, 0)
