@@ -24,6 +24,8 @@ from proving import (
 )
 from raw_provider import LAST_CHUNK, OK_STREAM, Visit, chunked, ending, opening, raw_provider, words
 
+from bursar.gateway.snapshot import OUTPUT_TOKENS_UNKNOWN
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAID = "hello there"
@@ -265,6 +267,16 @@ class TestPathsAndMethods:
         async with new_customer(shared_stack) as other:
             told = await other.send(b"", path=f"/v1/usage/{reply.headers['x-request-id']}", method="GET")
         assert told.status == 404
+
+
+class TestAModelWithoutALimit:
+    async def test_is_told_the_bound_that_is_held_for(self, shared_stack: SharedStack) -> None:
+        async with new_customer(shared_stack) as customer:
+            await customer.serve("openai_compatible", output_tokens_max=None)
+            customer.fault("openai_compatible", "input_tokens=10 output_tokens=5")
+            assert (await customer.chat("openai_compatible", SAID)).status == 200
+            sent = orjson.loads(customer.stack.simulator.log.exchanges[-1].body)
+        assert sent["max_tokens"] == OUTPUT_TOKENS_UNKNOWN
 
 
 @every_kind

@@ -36,6 +36,11 @@ class TestExpectedOutput:
         assert after(*[9_000] * SAMPLES_MIN).expected(KEY, MODEL, BOUND) == BOUND
         assert after(*[1] * SAMPLES_MIN).expected(KEY, MODEL, 16) == 16
 
+    def test_is_the_bound_once_the_model_was_seen_to_reason(self) -> None:
+        history = after(*[500] * SAMPLES_MIN)
+        history.note(KEY, MODEL, 500, unseen_tokens=1)
+        assert history.expected(KEY, MODEL, BOUND) == BOUND
+
     def test_forgets_what_is_long_past(self) -> None:
         history = after(*[8_000] * SAMPLES_MIN, *[200] * 2 * SAMPLES)
         assert history.expected(KEY, MODEL, BOUND) == 400

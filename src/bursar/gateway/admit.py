@@ -105,18 +105,20 @@ class Funding:
         bound = output_bound(call.max_tokens, model.output_tokens_max, call.n)
         full = _dearest(offers, key, call, bound)
         account = self._treasury.account(key.wallet_id, key.organisation_id, SCOPE_CLASS)
+        # A model whose limit nobody entered may answer without end: what is held for is then imposed.
+        imposed = model.output_tokens_max if call.max_tokens is None and not model.has_own_limit else None
         can_be_cut = call.stream and all(o.route.aborts_stop_billing for o in offers)
         if can_be_cut and account.funds() >= full:
             usual = self._outputs.expected(key.api_key_id, model.name, bound)
             hold = self._treasury.try_hold(account, _dearest(offers, key, call, usual))
             if hold is not None:
                 hold.expose(full)  # reasoning that nobody sees cannot be cut off: the money must be there
-                return Funded(hold, None, usual, covers_bound=usual == bound)
+                return Funded(hold, imposed, usual, covers_bound=usual == bound)
         hold = self._treasury.try_hold(account, full)
         if hold is not None:
-            return Funded(hold, None, bound, covers_bound=True)
+            return Funded(hold, imposed, bound, covers_bound=True)
         try:
-            return Funded(await self._treasury.hold(account, full), None, bound, covers_bound=True)
+            return Funded(await self._treasury.hold(account, full), imposed, bound, covers_bound=True)
         except Unfunded as short:
             if call.max_tokens is not None:
                 raise _refusal(key, short.spendable, full) from short

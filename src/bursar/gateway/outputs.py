@@ -13,12 +13,13 @@ TOKENS_MIN: Final = 256
 
 
 class _Recent:
-    __slots__ = ("p95", "seen", "values")
+    __slots__ = ("p95", "reasons", "seen", "values")
 
     def __init__(self) -> None:
         self.values: deque[int] = deque(maxlen=SAMPLES)
         self.seen = 0
         self.p95: int | None = None
+        self.reasons = False
 
 
 class OutputHistory:
@@ -27,13 +28,15 @@ class OutputHistory:
     def __init__(self) -> None:
         self._recent: OrderedDict[tuple[UUID, str], _Recent] = OrderedDict()
 
-    def note(self, key_id: UUID, model: str, output_tokens: int) -> None:
+    def note(self, key_id: UUID, model: str, output_tokens: int, *, unseen_tokens: int = 0) -> None:
+        """Remember a finished answer; `unseen_tokens` of its output were reasoning."""
         recent = self._recent.get((key_id, model))
         if recent is None:
             recent = self._recent[key_id, model] = _Recent()
             if len(self._recent) > PAIRS_MAX:
                 self._recent.popitem(last=False)
         recent.values.append(output_tokens)
+        recent.reasons = recent.reasons or unseen_tokens > 0
         recent.seen += 1
         if recent.seen >= SAMPLES_MIN and recent.seen % RECOUNT_EVERY == SAMPLES_MIN % RECOUNT_EVERY:
             ranked = sorted(recent.values)
@@ -41,8 +44,11 @@ class OutputHistory:
             self._recent.move_to_end((key_id, model))
 
     def expected(self, key_id: UUID, model: str, bound: int) -> int:
-        """Output tokens worth holding for: at most `bound`, and `bound` itself while little is known."""
+        """Output tokens worth holding for: at most `bound`, and `bound` itself while little is known.
+
+        A model that was seen to reason is held for in full: what nobody sees cannot be cut off in time.
+        """
         recent = self._recent.get((key_id, model))
-        if recent is None or recent.p95 is None:
+        if recent is None or recent.p95 is None or recent.reasons:
             return bound
         return min(bound, max(TOKENS_MIN, HEADROOM * recent.p95))

@@ -6,6 +6,7 @@ from typing import Any
 from bursar.core.booking import UsageRow
 from bursar.core.money import format_amount
 from bursar.core.payer import Outcome
+from bursar.core.usage import Meter
 from bursar.gateway.admit import SCOPE_CLASS
 from bursar.gateway.measure import Verdict, judge
 from bursar.gateway.runtime import Gateway
@@ -71,7 +72,13 @@ async def settle(  # noqa: PLR0913 - what happened, and how it is told
     ticket.hold.settle(verdict.sale)
     gw.under_way.pop(ticket.request_id, None)
     if outcome is Outcome.COMPLETED:
-        gw.outputs.note(ticket.key.api_key_id, ticket.model.name, verdict.usage.output_tokens)
+        usage = verdict.usage
+        gw.outputs.note(
+            ticket.key.api_key_id,
+            ticket.model.name,
+            usage.output_tokens,
+            unseen_tokens=usage.quantity(Meter.OUT_REASONING),
+        )
     balance = await gw.flusher.submit([*ticket.failed, row])
     return Settled(verdict=verdict, balance=balance)
 

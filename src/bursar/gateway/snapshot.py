@@ -79,6 +79,7 @@ class ModelRecord:
     name: str
     created_s: int
     output_tokens_max: int
+    has_own_limit: bool
     is_retired: bool
     successor: str | None
     routes: tuple[Route, ...]
@@ -223,6 +224,7 @@ def _model(routes: Mapping[str, tuple[Route, ...]], row: Mapping[str, Any]) -> M
         name=row["id"],
         created_s=row["created_s"],
         output_tokens_max=row["output_tokens_max"] or OUTPUT_TOKENS_UNKNOWN,
+        has_own_limit=row["output_tokens_max"] is not None,
         is_retired=row["status"] == "retired",
         successor=row["successor"],
         routes=routes.get(row["id"], ()),

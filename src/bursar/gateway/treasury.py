@@ -250,13 +250,19 @@ class Treasury:
         """Once a second: note the burn, give back what idles or is far more than the burn needs."""
         now_ms = self._clock.monotonic_ms()
         for account in self.accounts():
-            burnt = account.lease.spent - account.spent_mark
-            account.spent_mark = account.lease.spent
-            account.burn_per_s = (3 * account.burn_per_s + burnt) // 4
-            if account.in_doubt:
-                await self._find_out(account)
-            for keep in self._excess(account, now_ms):
-                await self.give_back(account, keep)
+            try:
+                await self._tend(account, now_ms)
+            except Exception:  # one account's trouble leaves the others tended
+                log.exception("lease.tend_failed", lease_id=str(account.lease_id))
+
+    async def _tend(self, account: Account, now_ms: int) -> None:
+        burnt = account.lease.spent - account.spent_mark
+        account.spent_mark = account.lease.spent
+        account.burn_per_s = (3 * account.burn_per_s + burnt) // 4
+        if account.in_doubt:
+            await self._find_out(account)
+        for keep in self._excess(account, now_ms):
+            await self.give_back(account, keep)
 
     async def close(self) -> None:
         """Shutdown: give everything back."""
