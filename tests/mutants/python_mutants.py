@@ -30,8 +30,8 @@ TREASURY: Final = mutants(
     (
         "admit_without_looking_at_life",
         "nothing_is_admitted_past_the_end_of_life",
-        "if not self._process.may_admit() or not account.lease.admit(amount):",
-        "if not account.lease.admit(amount):",
+        "if not self._process.may_admit() or (account.exposed and account.funds() < amount):",
+        "if account.exposed and account.funds() < amount:",
     ),
     (
         "settle_for_nothing",
@@ -189,6 +189,12 @@ FLUSHING: Final = mutants(
         "what_was_spooled_is_booked_once",
         "        await self._commit_to_spool(batch, rows, marks)\n\n",
         "        await self._commit_to_spool(batch, [], marks)\n\n",
+    ),
+    (
+        "a_stop_breaks_off_replays",
+        "a_stop_lets_a_replay_end",
+        "            await asyncio.wait(self._replaying, timeout=REPLAY_WAIT_S)\n",
+        "            self._wake.set()\n",
     ),
     (
         "marks_of_the_dead_stay_marks",

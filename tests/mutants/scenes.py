@@ -233,6 +233,19 @@ async def a_replay_that_is_interrupted_goes_on(office: Office) -> None:
 
 
 @scene
+async def a_stop_lets_a_replay_end(office: Office) -> None:
+    row = office.row()
+    office.road.is_away = True
+    await office.flusher.submit([row])
+    office.road.is_away = False
+    while not office.flusher._replaying:
+        await asyncio.sleep(0)
+    await office.flusher.close()
+    assert len(office.booked(row)) == 1
+    assert office.spooled() == []
+
+
+@scene
 async def a_mark_in_a_spool_left_behind_is_settled(office: Office) -> None:
     mark = office.row(outcome="crashed")
     left_behind(office, mark=encoded([mark])[0])

@@ -31,6 +31,8 @@ T = TypeVar("T")
 BATCH_ROWS_MAX: Final = 1_000
 REPLAY_ROWS: Final = 500
 RETRY_MS: Final = 500
+REPLAY_WAIT_S: Final = 10.0
+"""How long a process that stops waits for its replays; what is left is for the next one."""
 
 
 class NotDurable(Exception):
@@ -106,9 +108,14 @@ class Flusher:
                 await self._commit(batch, marks)
 
     async def close(self) -> None:
-        """Stop looking for PostgreSQL and let the queue run dry; `run` returns afterwards."""
+        """Stop looking for PostgreSQL and let the queue run dry; `run` returns afterwards.
+
+        A replay may end first: once the process is closed, its leases cover no sale that is still spooled.
+        """
         self._closing = True
         self._wake.set()
+        if self._replaying and not self._away:
+            await asyncio.wait(self._replaying, timeout=REPLAY_WAIT_S)
         waiting = [task for task in (self._returning, *self._replaying) if task is not None]
         for task in waiting:
             task.cancel()
