@@ -59,6 +59,13 @@ class Program:
             await asyncio.sleep(POLL_S)
         return found[0]
 
+    async def until_back(self) -> None:
+        """Wait until a gateway that took to its spool has noticed that PostgreSQL is back."""
+        deadline = time.monotonic() + WAIT_S_MAX
+        while len(self.events("flush.books_back")) < len(self.events("flush.books_away")):
+            assert time.monotonic() < deadline, f"still away:\n{self.logged}"
+            await asyncio.sleep(POLL_S)
+
     async def address(self) -> str:
         """Where it listens, once it does."""
         return str((await self.until("server.listening"))["address"])

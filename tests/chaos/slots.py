@@ -45,6 +45,7 @@ class Slots:
     async def stop(self) -> None:
         await self.all_open()
         for gateway in self._gateways:
+            await gateway.until_back()
             await asyncio.to_thread(gateway.stop)
 
     async def _open(self, slot: int) -> None:

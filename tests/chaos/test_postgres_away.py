@@ -48,6 +48,7 @@ class TestWithoutPostgres:
             await asyncio.to_thread(server.start)
             back = len(people.seen)
             await until(people, "complete", back + CALLERS)
+        await gateway.until_back()
         gateway.stop()
         await away.settled()
         worker.stop()
@@ -71,6 +72,7 @@ class TestWithoutPostgres:
                 await asyncio.to_thread(server.start)
             await until(people, "complete", len(people.seen) + CALLERS)
         for gateway in gateways:
+            await gateway.until_back()
             gateway.stop()
         await away.settled()
         worker.stop()
