@@ -83,6 +83,20 @@ class TestReuse:
                 assert await client.ask(server) == b"ok"
             assert [len(peer.requests) for peer in server.peers] == [1, 1, 1]
 
+    async def test_a_connection_with_a_request_still_to_send_is_not_used_again(self, client: Client) -> None:
+        async def script(peer: Peer) -> None:
+            if peer.number == 0:
+                await peer.first_byte()
+                await peer.answer(b"refused", status="413 Too Large")
+                await peer.until_gone_without_reading()
+            else:
+                await answering_all(peer)
+
+        async with serving(script) as server:
+            assert await client.ask(server, b"x" * (32 * 2**20)) == b"refused"
+            assert await client.ask(server, b"second") == b"second"
+            assert len(server.peers) == 2
+
     async def test_a_connection_whose_answer_was_not_read_is_closed(self, client: Client) -> None:
         async def script(peer: Peer) -> None:
             await peer.request()
