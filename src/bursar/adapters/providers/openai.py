@@ -24,6 +24,7 @@ DISPOSITION: Mapping[str, Rule] = {
     "service_tier=priority": _NO_PRICE,
     "service_tier=fast": _NO_PRICE,
     "service_tier=scale": _NO_PRICE,
+    "web_search_options": refused("searches are billed per call, which the answer's usage does not tell"),
 }
 
 
@@ -42,7 +43,7 @@ class OpenAI:
         It is written anew from what was parsed, so a property given twice cannot mean one thing to us and
         another to the provider.
         """
-        self._check_tier(raw.get("service_tier"))
+        self._check_prices(raw)
         body = {**raw, "model": attempt.deployment.provider_model}
         if stream:
             body["stream_options"] = {**(raw.get("stream_options") or {}), "include_usage": True}
@@ -59,11 +60,17 @@ class OpenAI:
     ) -> ProviderFailure:
         return classify(read_error(body), status, headers, attempt)
 
-    def _check_tier(self, tier: Any) -> None:
-        """Tiers that cost more than the price book says are refused."""
-        rule = self.dispositions.get(f"service_tier={tier}") if tier is not None else None
+    def _check_prices(self, raw: Mapping[str, Any]) -> None:
+        """What costs more than the price book knows of is refused: dearer tiers, searches."""
+        if raw.get("service_tier") is not None:
+            self._check("service_tier", f"service_tier={raw['service_tier']}")
+        if raw.get("web_search_options") is not None:
+            self._check("web_search_options", "web_search_options")
+
+    def _check(self, param: str, path: str) -> None:
+        rule = self.dispositions.get(path)
         if rule is not None and rule.disposition is Disposition.REFUSED:
-            raise unsupported("service_tier", rule.why)
+            raise unsupported(param, rule.why)
 
     def _bound(self, body: dict[str, Any], attempt: Attempt) -> None:
         """Let nothing be produced beyond what is held: a bound by two names could mean the larger one."""
