@@ -35,7 +35,7 @@ def codes(module: ModuleType) -> dict[str, FunctionType]:
 def compiled(module_name: str, source: str) -> dict[str, CodeType]:
     """The code of every function of a version of a module."""
     version = ModuleType(module_name)
-    exec(compile(source, version.__name__, "exec"), version.__dict__)  # noqa: S102 - our own source
+    exec(compile(source, f"<{version.__name__}>", "exec"), version.__dict__)  # noqa: S102 - our own source
     return {path: function.__code__ for path, function in codes(version).items()}
 
 
