@@ -10,8 +10,9 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from bursar.adapters.upstream import Answer, Timeouts, UpstreamError, UpstreamTooLarge, not_interested
+from bursar.adapters.upstream import Answer, Timeouts, UpstreamError, not_interested
 from bursar.adapters.upstream.aiohttp_handler import OK_MIN, Connector
+from bursar.adapters.upstream.reading import read_within
 from bursar.adapters.upstream.watchdog import Watchdog
 
 KEEP_ALIVE_S: Final = 30.0
@@ -24,34 +25,21 @@ STALE_S: Final = 1.0  # a close that was on its way when the request left arrive
 
 
 class AiohttpAnswer:
-    __slots__ = ("_idle_s", "_is_done", "_response", "_watch", "headers", "status")
+    __slots__ = ("_idle_s", "_response", "_watch", "headers", "is_done", "status")
 
     def __init__(self, response: aiohttp.ClientResponse, dog: Watchdog, idle_s: float) -> None:
         self._response = response
         self._watch = dog.watch(self._go_silent)
         self._idle_s = idle_s
-        self._is_done = False
+        self.is_done = False
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self, limit_bytes: int) -> bytes:
-        length = self._response.content_length
-        if length is not None and length > limit_bytes:
-            self.close()
-            raise UpstreamTooLarge(f"answer of {length} bytes", sent=True)
-        parts = []
-        size = 0
-        while not self._is_done:
-            part = await self.chunk()
-            size += len(part)
-            if size > limit_bytes:
-                self.close()
-                raise UpstreamTooLarge(f"answer of more than {limit_bytes} bytes", sent=True)
-            parts.append(part)
-        return b"".join(parts)
+        return await read_within(self, self._response.content_length, limit_bytes)
 
     async def chunk(self) -> bytes:
-        if self._is_done:
+        if self.is_done:
             return b""
         watch = self._watch
         watch.start(self._idle_s)
@@ -68,12 +56,12 @@ class AiohttpAnswer:
             raise
         finally:
             watch.stop()
-        self._is_done = self._response.content.at_eof()
+        self.is_done = self._response.content.at_eof()
         return part
 
     def close(self) -> None:
-        if not self._is_done:
-            self._is_done = True
+        if not self.is_done:
+            self.is_done = True
             self._response.close()
 
     def _go_silent(self) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from bursar.adapters.upstream import Answer, Timeouts, UpstreamError, UpstreamTooLarge, not_interested
+from bursar.adapters.upstream import Answer, Timeouts, UpstreamError, not_interested
 from bursar.adapters.upstream.connection import Connection
 from bursar.adapters.upstream.pool import Host, Pool
+from bursar.adapters.upstream.reading import read_within
 from bursar.adapters.upstream.watchdog import Watchdog
 
 TARGETS_MAX: Final = 1_000
@@ -28,7 +29,7 @@ class Target(NamedTuple):
 class DirectAnswer:
     """An answer whose body is read from its connection; the connection goes back to the pool at the end."""
 
-    __slots__ = ("_connection", "_host", "_idle_s", "_is_done", "_upstream", "_watch", "headers", "status")
+    __slots__ = ("_connection", "_host", "_idle_s", "_upstream", "_watch", "headers", "is_done", "status")
 
     def __init__(
         self, upstream: "DirectUpstream", connection: Connection, target: Target, idle_s: float
@@ -37,29 +38,16 @@ class DirectAnswer:
         self._connection = connection
         self._host = target.host
         self._idle_s = idle_s
-        self._is_done = False
+        self.is_done = False
         self._watch = upstream.dog.watch(self._go_silent)
         self.status = connection.status
         self.headers: Mapping[str, str] = connection.headers
 
     async def read(self, limit_bytes: int) -> bytes:
-        length = self._connection.content_length
-        if length is not None and length > limit_bytes:
-            self.close()
-            raise UpstreamTooLarge(f"answer of {length} bytes", sent=True)
-        parts = []
-        size = 0
-        while not self._is_done:
-            part = await self.chunk()
-            size += len(part)
-            if size > limit_bytes:
-                self.close()
-                raise UpstreamTooLarge(f"answer of more than {limit_bytes} bytes", sent=True)
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return await read_within(self, self._connection.content_length, limit_bytes)
 
     async def chunk(self) -> bytes:
-        if self._is_done:
+        if self.is_done:
             return b""
         self._watch.start(self._idle_s)
         try:
@@ -70,13 +58,13 @@ class DirectAnswer:
         finally:
             self._watch.stop()
         if self._connection.is_complete:  # and read: the connection may serve somebody else from here on
-            self._is_done = True
+            self.is_done = True
             self._upstream.pool.keep(self._host, self._connection)
         return part
 
     def close(self) -> None:
-        if not self._is_done:
-            self._is_done = True
+        if not self.is_done:
+            self.is_done = True
             self._connection.abort()
 
     def _go_silent(self) -> None:
