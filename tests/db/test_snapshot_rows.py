@@ -67,7 +67,10 @@ class TestRoutesAndPrices:
             " VALUES (%s, %s, 'b', 2, %s), (%s, %s, 'a', 1, %s)",
             [new_id(), provider_id, START, new_id(), provider_id, START],
         )
-        insert("INSERT INTO model (id, display_name, created_at) VALUES ('m', 'M', %s)", [START])
+        late_in_its_second = START.replace(microsecond=999_000)
+        insert(
+            "INSERT INTO model (id, display_name, created_at) VALUES ('m', 'M', %s)", [late_in_its_second]
+        )
         insert("INSERT INTO model_alias (alias, model_id) VALUES ('short', 'm')")
         insert(
             "INSERT INTO route (id, model_id, provider_id, provider_model, created_at)"

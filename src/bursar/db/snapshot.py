@@ -38,7 +38,7 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
         WHERE active ORDER BY provider_id, priority, id""",
     "models": """
         SELECT id, display_name, context_window, output_tokens_max, status, successor, capabilities,
-            extract(epoch FROM created_at)::bigint AS created_s
+            floor(extract(epoch FROM created_at))::bigint AS created_s
         FROM model ORDER BY id""",
     "aliases": "SELECT alias, model_id FROM model_alias ORDER BY alias",
     "routes": """
