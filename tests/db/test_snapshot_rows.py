@@ -68,9 +68,7 @@ class TestRoutesAndPrices:
             [new_id(), provider_id, START, new_id(), provider_id, START],
         )
         late_in_its_second = START.replace(microsecond=999_000)
-        insert(
-            "INSERT INTO model (id, display_name, created_at) VALUES ('m', 'M', %s)", [late_in_its_second]
-        )
+        insert("INSERT INTO model (id, display_name, created_at) VALUES ('m', 'M', %s)", [late_in_its_second])
         insert("INSERT INTO model_alias (alias, model_id) VALUES ('short', 'm')")
         insert(
             "INSERT INTO route (id, model_id, provider_id, provider_model, created_at)"

@@ -8,6 +8,7 @@ import pytest
 from proving import Customer
 
 from bursar.core.chat import BadRequest
+from bursar.gateway.dialects.registry import OPENAI_CHAT
 from bursar.gateway.errors import GatewayError, insufficient_balance, rate_limited
 from bursar.gateway.inbound import Inbound
 from bursar.gateway.pipeline import refuse
@@ -28,7 +29,9 @@ async def refused(
         sent.append(message)
 
     headers = [] if accept is None else [(b"accept-language", accept)]
-    await refuse(Inbound({"type": "http", "headers": headers}, receive, send), error, "request-1")
+    await refuse(
+        Inbound({"type": "http", "headers": headers}, receive, send), OPENAI_CHAT, error, "request-1"
+    )
     return dict(sent[0]["headers"]), orjson.loads(sent[1]["body"])["error"]
 
 

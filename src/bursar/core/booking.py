@@ -12,7 +12,7 @@ from uuid import UUID
 GrantState = Literal["active", "closing", "closed", "refused", "dead"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True)  # neither frozen nor slotted: made and written as JSON 3 x faster, once per request
 class UsageRow:
     """One attempt at one request, rated. Its JSON is what gets hashed, spooled and compared on replay.
 

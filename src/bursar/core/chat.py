@@ -6,7 +6,7 @@ it. What this form cannot say, translation refuses by name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
@@ -136,7 +136,11 @@ Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A chat to complete. `None` means the caller said nothing; numbers stay as he wrote them."""
+    """A chat to complete. `None` means the caller said nothing; numbers stay as he wrote them.
+
+    `effort` and `thinking_tokens` (a budget, 0: none) both ask for reasoning; `json_object` for any JSON at
+    all; `names` says what the caller called a field where that differs from its name here.
+    """
 
     turns: tuple[Turn, ...]
     max_tokens: int | None = None
@@ -151,6 +155,19 @@ class ChatRequest:
     cache_minutes: int | None = None
     end_user: str | None = None
     service_tier: str | None = None
+    thinking_tokens: int | None = None
+    json_object: bool = False
+    top_k: Any = None
+    seed: Any = None
+    frequency_penalty: Any = None
+    presence_penalty: Any = None
+    n: int | None = None
+    metadata: Mapping[str, Any] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, name: str) -> str:
+        """What the caller called the field `name`: a refusal must speak his language."""
+        return self.names.get(name, name)
 
 
 class Finish(StrEnum):

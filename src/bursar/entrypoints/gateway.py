@@ -70,7 +70,7 @@ class WiredGateway:
             await asyncio.sleep(BOOKS_RETRY_S)
         gc.collect()
         gc.freeze()
-        gc.set_threshold(GC_YOUNG_OBJECTS, 20, 50)
+        gc.set_threshold(GC_YOUNG_OBJECTS, 5, 5)  # what is frozen costs a full collection nothing
 
     async def _is_open(self, app: GatewayApp) -> bool:
         try:

@@ -7,7 +7,7 @@ from bursar.core.estimate import Reach, affordable_output, hold_amount, output_b
 from bursar.core.money import format_amount
 from bursar.core.pricing import ModelNotPriced
 from bursar.core.usage import Meter
-from bursar.gateway.dialects import ChatCall
+from bursar.gateway.dialects import Call
 from bursar.gateway.errors import (
     GatewayError,
     insufficient_balance,
@@ -20,7 +20,6 @@ from bursar.gateway.snapshot import KeyRecord, ModelRecord, Snapshot
 from bursar.gateway.ticket import Offer
 from bursar.gateway.treasury import Hold, Treasury, Unfunded
 
-SCOPE_CLASS: Final = "text"
 CLAMPED_TOKENS_MIN: Final = 16  # an answer cut shorter than this serves nobody: refuse instead
 
 _TEXT: Final = Reach(may_write_cache=True)
@@ -91,9 +90,7 @@ class Funding:
         self._treasury = treasury
         self._outputs = outputs
 
-    async def hold(
-        self, key: KeyRecord, call: ChatCall, model: ModelRecord, offers: tuple[Offer, ...]
-    ) -> Funded:
+    async def hold(self, key: KeyRecord, call: Call, model: ModelRecord, offers: tuple[Offer, ...]) -> Funded:
         """Hold money for one request.
 
         A stream that can be cut holds for this key's usual length and is extended on the way; anything else
@@ -104,7 +101,7 @@ class Funding:
         """
         bound = output_bound(call.max_tokens, model.output_tokens_max, call.n)
         full = _dearest(offers, key, call, bound)
-        account = self._treasury.account(key.wallet_id, key.organisation_id, SCOPE_CLASS)
+        account = self._treasury.account(key.wallet_id, key.organisation_id, call.scope_class)
         # A model whose limit nobody entered may answer without end: what is held for is then imposed.
         imposed = model.output_tokens_max if call.max_tokens is None and not model.has_own_limit else None
         can_be_cut = call.stream and all(o.route.aborts_stop_billing for o in offers)
@@ -125,7 +122,7 @@ class Funding:
             return await self._hold_clamped(key, call, offers, short.spendable, full)
 
     async def _hold_clamped(
-        self, key: KeyRecord, call: ChatCall, offers: tuple[Offer, ...], spendable: int, full: int
+        self, key: KeyRecord, call: Call, offers: tuple[Offer, ...], spendable: int, full: int
     ) -> Funded:
         """The caller set no bound: impose the one his money covers."""
         tokens = min(
@@ -135,7 +132,7 @@ class Funding:
         each = tokens // call.n
         if each < CLAMPED_TOKENS_MIN:
             raise _refusal(key, spendable, full)
-        account = self._treasury.account(key.wallet_id, key.organisation_id, SCOPE_CLASS)
+        account = self._treasury.account(key.wallet_id, key.organisation_id, call.scope_class)
         account.dry_until_ms = 0  # this smaller ask is a new question
         try:
             hold = await self._treasury.hold(account, _dearest(offers, key, call, each * call.n))
@@ -154,7 +151,7 @@ def reach_of(raw: Mapping[str, Any]) -> Reach:
     return _AUDIO if raw.get("audio") is not None or "audio" in (raw.get("modalities") or ()) else _TEXT
 
 
-def _dearest(offers: tuple[Offer, ...], key: KeyRecord, call: ChatCall, output_tokens: int) -> int:
+def _dearest(offers: tuple[Offer, ...], key: KeyRecord, call: Call, output_tokens: int) -> int:
     reach = reach_of(call.raw)
     if len(offers) == 1:
         return hold_amount(offers[0].quote, call.input_tokens, output_tokens, key.asset, reach)

@@ -1,29 +1,22 @@
-"""The gateway as an ASGI application: which path leads where, and the tasks that live as long as it does."""
+"""The gateway as an ASGI application, and the tasks that live as long as it does."""
 
 import asyncio
 import contextlib
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
-import orjson
 import structlog
 
-from bursar.gateway import catalogue
-from bursar.gateway.errors import GatewayError
 from bursar.gateway.inbound import Inbound, Receive, Send
-from bursar.gateway.pipeline import complete_chat, refuse
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.snapshot import Snapshot
+from bursar.gateway.surface import serve
 from bursar.gateway.treasury import TEND_INTERVAL_MS
 from bursar.gateway.unanswered import mark_the_unanswered
 from bursar.gateway.watching import watch_books
 
 log = structlog.get_logger()
 
-PREFIX: Final = "/v1/"
-CHAT_PATH: Final = "/v1/chat/completions"
-MODELS_PATH: Final = "/v1/models"
-USAGE_PATH: Final = "/v1/usage/"
 SHUTDOWN_WAIT_S: Final = 30.0
 
 BuildSnapshot = Callable[[MutableMapping[str, Any]], Snapshot]
@@ -81,36 +74,7 @@ class GatewayApp:
         log.info("gateway.stopped", process_id=str(gw.process.process_id))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        inbound = Inbound(scope, receive, send, self.gw.dog)
-        path = scope["path"]
-        if path == CHAT_PATH and scope["method"] == "POST":
-            await complete_chat(self.gw, inbound)
-            return
-        request_id = str(self.gw.new_request_id(self.gw.clock.now_ms()))
-        try:
-            body = await self._read_only(inbound, path)
-        except GatewayError as error:
-            await refuse(inbound, error, request_id)
-        else:
-            headers = {"content-type": "application/json", "x-request-id": request_id}
-            await inbound.respond(200, headers, orjson.dumps(body))
-
-    async def _read_only(self, inbound: Inbound, path: str) -> Any:
-        """The GET routes; whoever asks must have a key, whatever the path."""
-        key = catalogue.caller(self.gw, inbound)
-        known = path in {CHAT_PATH, MODELS_PATH} or path.startswith((MODELS_PATH + "/", USAGE_PATH))
-        if not known:
-            raise GatewayError(404, "unknown_url", f"There is nothing at {inbound.scope['method']} {path}.")
-        if inbound.scope["method"] != "GET" or path == CHAT_PATH:
-            allowed = "POST" if path == CHAT_PATH else "GET"
-            raise GatewayError(
-                405, "method_not_allowed", f"{path} answers {allowed} only.", headers={"allow": allowed}
-            )
-        if path == MODELS_PATH:
-            return catalogue.list_models(self.gw.snapshot, key)
-        if path.startswith(USAGE_PATH):
-            return await catalogue.explain_request(self.gw, key, path.removeprefix(USAGE_PATH))
-        return catalogue.show_model(self.gw.snapshot, key, path.removeprefix(MODELS_PATH + "/"))
+        await serve(self.gw, Inbound(scope, receive, send, self.gw.dog))
 
     async def _tend(self) -> None:
         while True:

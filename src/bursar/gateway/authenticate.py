@@ -1,6 +1,7 @@
 """Who is calling: the key in the headers, looked up in the snapshot; and how often it may call."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 from bursar.core.limits import RequestsPerMinute
@@ -10,23 +11,31 @@ from bursar.gateway.snapshot import KeyRecord, Snapshot
 BEARER = b"bearer "
 
 
-def authenticate(headers: Mapping[bytes, bytes], snapshot: Snapshot, now_ms: int) -> KeyRecord:
-    """The caller's key, from `Authorization: Bearer` or `X-API-Key`.
+NOTHING_ASKED: Mapping[str, str] = MappingProxyType({})
+
+
+def authenticate(
+    headers: Mapping[bytes, bytes], snapshot: Snapshot, now_ms: int, query: Mapping[str, str] = NOTHING_ASKED
+) -> KeyRecord:
+    """The caller's key, where any dialect's SDK puts it.
+
+    That is `Authorization: Bearer`, `X-API-Key`, `X-Goog-Api-Key` or `?key=`, in this order.
 
     Raises:
         GatewayError: 401 for a missing, unknown, revoked or expired key; which of these is not told.
     """
-    key = snapshot.key(_secret(headers))
+    key = snapshot.key(_secret(headers, query))
     if key is None or (key.expires_at_ms is not None and key.expires_at_ms <= now_ms):
         raise invalid_api_key()
     return key
 
 
-def _secret(headers: Mapping[bytes, bytes]) -> bytes:
+def _secret(headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> bytes:
     authorization = headers.get(b"authorization", b"")
     if authorization[: len(BEARER)].lower() == BEARER:
         return authorization[len(BEARER) :].strip()
-    return headers.get(b"x-api-key", b"").strip()
+    named = headers.get(b"x-api-key") or headers.get(b"x-goog-api-key")
+    return named.strip() if named else query.get("key", "").encode()
 
 
 class KeyRates:

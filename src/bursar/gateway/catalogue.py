@@ -7,6 +7,7 @@ from uuid import UUID
 
 from bursar.core.explanation import explain
 from bursar.gateway.authenticate import authenticate
+from bursar.gateway.dialects import Asked
 from bursar.gateway.errors import GatewayError, books_unavailable, model_not_found
 from bursar.gateway.inbound import Inbound
 from bursar.gateway.runtime import Gateway
@@ -33,9 +34,9 @@ SHOWN: Final = (
 """Fields of a usage row its owner sees; providers, credentials and our cost are not his."""
 
 
-def caller(gw: Gateway, inbound: Inbound) -> KeyRecord:
+def caller(gw: Gateway, inbound: Inbound, asked: Asked) -> KeyRecord:
     """Who asks; counted against the key's rate like any request."""
-    key = authenticate(inbound.headers, gw.snapshot, gw.clock.now_ms())
+    key = authenticate(inbound.headers, gw.snapshot, gw.clock.now_ms(), asked.query)
     gw.rates.admit(key, gw.clock.monotonic_ms())
     return key
 

@@ -1,17 +1,16 @@
 """One attempt at one provider, for one caller: the dialects of both sides brought together."""
 
-from typing import cast
-
-from bursar.adapters.providers import Attempt, Deployment, PassThrough, Provider, Translator
-from bursar.gateway.dialects import ChatCall, Exchange, Measured
-from bursar.gateway.dialects.openai_stream import PassThroughExchange
-from bursar.gateway.dialects.openai_translated import TranslatedExchange
+from bursar.adapters.providers import Attempt, Deployment, Provider
+from bursar.core.chat import BadRequest
+from bursar.gateway.dialects import Call, Exchange, Measured
+from bursar.gateway.dialects.registry import DIALECTS
+from bursar.gateway.dialects.translated import TranslatedExchange
 
 __all__ = ["Exchange", "Measured", "open_exchange"]
 
 
 def open_exchange(  # noqa: PLR0913 - one call per attempt, each argument from another owner
-    call: ChatCall,
+    call: Call,
     provider: Provider,
     deployment: Deployment,
     secret: str,
@@ -26,6 +25,14 @@ def open_exchange(  # noqa: PLR0913 - one call per attempt, each argument from a
     something this provider cannot do.
     """
     attempt = Attempt(deployment=deployment, secret=secret, max_tokens=max_tokens)
-    if provider.dialect == call.dialect:
-        return PassThroughExchange(call, cast("PassThrough", provider), attempt)
-    return TranslatedExchange(call, cast("Translator", provider), attempt, created_s=created_s)
+    dialect = DIALECTS[call.dialect]
+    surface = provider.passes.get(call.dialect)
+    if surface is not None:
+        return dialect.passing(call, provider, surface, attempt)
+    if provider.translator is None:
+        raise BadRequest(
+            f"The model {call.model!r} cannot be asked at {call.endpoint}.",
+            code=BadRequest.UNSUPPORTED,
+            param="model",
+        )
+    return TranslatedExchange(dialect, call, provider, provider.translator, attempt, created_s=created_s)

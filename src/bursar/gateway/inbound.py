@@ -10,6 +10,7 @@ from bursar.gateway.errors import GatewayError, body_too_large, body_too_slow, o
 
 T = TypeVar("T")
 
+LOOK_MS: Final = 20
 SEND_TIMEOUT_S: Final = 300.0  # a caller that reads nothing for so long has hung up
 
 
@@ -41,19 +42,50 @@ class ByteBudget:
         self._left += size
 
 
+class Lookout:
+    """Notices hang-ups of the requests that last: watching takes a task each, which a short one need not pay.
+
+    Every `LOOK_MS` it starts to watch what was there at the last look; a hang-up before that is noticed then,
+    so within twice that time. Its cost grows with requests per look, not with requests in flight.
+    """
+
+    def __init__(self) -> None:
+        self._fresh: list[Inbound] = []
+        self._older: list[Inbound] = []
+        self._is_ticking = False
+
+    def add(self, inbound: "Inbound") -> None:
+        """Notice when this caller hangs up, until his request `is_over`."""
+        self._fresh.append(inbound)
+        if not self._is_ticking:
+            self._is_ticking = True
+            asyncio.get_running_loop().call_later(LOOK_MS / 1000, self._look)
+
+    def _look(self) -> None:
+        lasting, self._older, self._fresh = self._older, self._fresh, []
+        for inbound in lasting:
+            if not inbound.is_over:
+                inbound.watch()
+        self._is_ticking = bool(self._older)
+        if self._is_ticking:
+            asyncio.get_running_loop().call_later(LOOK_MS / 1000, self._look)
+
+
 class Inbound:
     """One HTTP request as the pipeline sees it."""
 
     __slots__ = (
+        "_dog",
         "_is_waiting",
         "_receive",
         "_send",
-        "_slow",
         "_task",
         "_watcher",
         "body_bytes",
+        "deadline",
         "headers",
         "hung_up",
+        "is_over",
         "scope",
         "started",
     )
@@ -68,12 +100,14 @@ class Inbound:
         self._receive = receive
         self._send = send
         self._task = task
-        self._slow = None if dog is None else dog.watch(self._hang_up)
+        self._dog = dog
+        self.deadline = 0.0
         self._is_waiting = False
         self._watcher: asyncio.Task[None] | None = None
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.hung_up = False
         self.started = False
+        self.is_over = False
         self.body_bytes = 0
 
     @property
@@ -110,7 +144,7 @@ class Inbound:
             parts.append(part)
 
     def watch(self) -> None:
-        """From here on notice a hang-up. Call once, after the body is read."""
+        """From here on notice a hang-up. Call at most once, after the body is read; see `Lookout`."""
         self._watcher = asyncio.get_running_loop().create_task(self._watch())
 
     async def until_hangup(self, work: Awaitable[T]) -> T:
@@ -153,31 +187,31 @@ class Inbound:
             HungUp: the caller read nothing for `SEND_TIMEOUT_S`.
         """
         body = frames[0] if len(frames) == 1 else b"".join(frames)
-        if self._slow is not None:
-            self._slow.start(SEND_TIMEOUT_S)
+        if self._dog is not None:
+            self._dog.start(self, SEND_TIMEOUT_S)
         try:
             await self.until_hangup(
                 self._send({"type": "http.response.body", "body": body, "more_body": True})
             )
         finally:
-            if self._slow is not None:
-                self._slow.stop()
+            if self._dog is not None:
+                self._dog.stop(self)
 
     async def end(self, frames: Sequence[bytes]) -> None:
         """Pass the last frames on and end the answer."""
         await self._send({"type": "http.response.body", "body": b"".join(frames)})
 
     async def _part(self, silence_ms: int) -> MutableMapping[str, Any]:
-        if self._slow is None:
+        if self._dog is None:
             return await self._receive()
-        self._slow.start(silence_ms / 1000)
+        self._dog.start(self, silence_ms / 1000)
         try:
             return await self.until_hangup(self._receive())
         except HungUp:
             self.hung_up = False  # he is there, and is told
             raise body_too_slow() from None
         finally:
-            self._slow.stop()
+            self._dog.stop(self)
 
     def _charge(self, size: int, budget: ByteBudget) -> None:
         if size > 0:
@@ -195,9 +229,10 @@ class Inbound:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             continue
-        self._hang_up()
+        self.bark()
 
-    def _hang_up(self) -> None:
+    def bark(self) -> None:
+        """The caller is gone: he hung up, or has been silent for too long."""
         if self._is_waiting and not self.hung_up:  # once: two notices may come in one moment
             self._task.cancel()
         self.hung_up = True

@@ -10,7 +10,7 @@ from bursar.core.messages import translated
 from bursar.core.payer import Outcome
 from bursar.gateway.admit import choose_model, offers_for
 from bursar.gateway.authenticate import authenticate
-from bursar.gateway.dialects import openai_chat
+from bursar.gateway.dialects import Asked, Dialect
 from bursar.gateway.drain import abandon, leave
 from bursar.gateway.errors import GatewayError, books_unavailable, internal_error, overloaded
 from bursar.gateway.flushing import NotDurable
@@ -25,20 +25,21 @@ from bursar.gateway.ticket import Attempt, Ticket
 log = structlog.get_logger()
 
 STREAM_HEADERS: Final = {
-    "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
 }
 JSON_HEADERS: Final = {"content-type": "application/json"}
 
 
-async def complete_chat(gw: Gateway, inbound: Inbound) -> None:
-    """Serve `POST /v1/chat/completions`."""
+async def complete_chat(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) -> None:
+    """Serve one request for an answer, in the caller's dialect."""
     now_ms = gw.clock.now_ms()
     request_id = gw.new_request_id(now_ms)
     gw.in_flight += 1
     try:
-        ticket = gw.under_way[request_id] = await _admit(gw, inbound, request_id, now_ms)
+        ticket = gw.under_way[request_id] = await _admit(
+            gw, inbound, dialect, asked, request_id=request_id, now_ms=now_ms
+        )
         try:
             attempt = await forward(gw, ticket, inbound)
             if ticket.call.stream:
@@ -56,22 +57,25 @@ async def complete_chat(gw: Gateway, inbound: Inbound) -> None:
         finally:
             _part(gw, ticket, inbound)
     except (GatewayError, BadRequest) as error:
-        await refuse(inbound, error, str(request_id))
+        await refuse(inbound, dialect, error, str(request_id))
     except NotDurable as error:
         log.critical("settle.not_durable", request_id=str(request_id), error=str(error))
-        await refuse(inbound, books_unavailable(), str(request_id))
+        await refuse(inbound, dialect, books_unavailable(), str(request_id))
     except HungUp:
         log.debug("caller.hung_up", request_id=str(request_id))
     except Exception:
         log.exception("request.failed", request_id=str(request_id))
-        await refuse(inbound, internal_error(), str(request_id))
+        await refuse(inbound, dialect, internal_error(), str(request_id))
     finally:
+        inbound.is_over = True
         gw.in_flight -= 1
         gw.bodies.give(inbound.body_bytes)
 
 
-async def refuse(inbound: Inbound, error: GatewayError | BadRequest, request_id: str) -> None:
-    """Tell the caller in OpenAI's error shape, and in the language he reads.
+async def refuse(
+    inbound: Inbound, dialect: Dialect, error: GatewayError | BadRequest, request_id: str
+) -> None:
+    """Tell the caller in his own dialect, and in the language he reads.
 
     An answer that has begun is left without its end: the server then closes the connection, so that nobody
     takes it for complete.
@@ -85,7 +89,7 @@ async def refuse(inbound: Inbound, error: GatewayError | BadRequest, request_id:
         headers |= error.headers
         extra = error.extra
     message = translated(error.code, error.message, language)
-    body = openai_chat.error_body(error.status, error.code, message, error.param, extra)
+    body = dialect.error_body(error.status, error.code, message, error.param, extra)
     await inbound.respond(error.status, headers, body)
 
 
@@ -97,20 +101,21 @@ def _part(gw: Gateway, ticket: Ticket, inbound: Inbound) -> None:
         ticket.body_bytes, inbound.body_bytes = inbound.body_bytes, 0
 
 
-async def _admit(gw: Gateway, inbound: Inbound, request_id: UUID, now_ms: int) -> Ticket:
+async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
+    gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked, *, request_id: UUID, now_ms: int
+) -> Ticket:
     """Everything before money leaves: key, limits, body, model, price, hold. A refusal costs nothing."""
     started_mono_ms = gw.clock.monotonic_ms()
     snapshot = gw.snapshot
-    key = authenticate(inbound.headers, snapshot, now_ms)
+    key = authenticate(inbound.headers, snapshot, now_ms, asked.query)
     gw.rates.admit(key, started_mono_ms)
     if gw.in_flight > gw.limits.in_flight_max:
         raise overloaded()
-    call = openai_chat.read(
-        await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
-    )
+    body = await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
+    call = dialect.read(body, asked)
     model = choose_model(snapshot, key, call.model)
     offers = offers_for(snapshot, key, model, now_ms)
-    inbound.watch()
+    gw.lookout.add(inbound)
     funded = await gw.funding.hold(key, call, model, offers)
     return Ticket(
         request_id=request_id,
@@ -135,7 +140,12 @@ async def _answer(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
 
 async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:
     """A stream: pass on as it comes, settle when it ends, then release the tail."""
-    await inbound.start_stream({**STREAM_HEADERS, "x-request-id": str(ticket.request_id)})
+    headers = {
+        **STREAM_HEADERS,
+        "content-type": ticket.call.stream_type,
+        "x-request-id": str(ticket.request_id),
+    }
+    await inbound.start_stream(headers)
     try:
         failure = await pass_on(gw, ticket, attempt, inbound)
     except HungUp:

@@ -13,7 +13,7 @@ from bursar.adapters.upstream.watchdog import Watchdog
 from bursar.gateway.admit import Funding
 from bursar.gateway.authenticate import KeyRates
 from bursar.gateway.flushing import Flusher
-from bursar.gateway.inbound import ByteBudget
+from bursar.gateway.inbound import ByteBudget, Lookout
 from bursar.gateway.life import Process
 from bursar.gateway.outputs import OutputHistory
 from bursar.gateway.ports import Books, GatewayClock
@@ -91,6 +91,7 @@ class Gateway:
     in_flight: int = 0
     under_way: dict[UUID, Ticket] = field(default_factory=dict)
     dog: Watchdog = field(default_factory=Watchdog)
+    lookout: Lookout = field(default_factory=Lookout)
     background: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     def __post_init__(self) -> None:

@@ -7,12 +7,10 @@ from bursar.core.booking import UsageRow
 from bursar.core.money import format_amount
 from bursar.core.payer import Outcome
 from bursar.core.usage import Meter
-from bursar.gateway.admit import SCOPE_CLASS
 from bursar.gateway.measure import Verdict, judge
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.ticket import Attempt, Ticket
 
-ENDPOINT = "/v1/chat/completions"
 # Strangers wrote these; a row keeps the beginning:
 TEXT_CHARACTERS_MAX = 256
 RAW_USAGE_BYTES_MAX = 16 * 1024
@@ -127,14 +125,14 @@ def usage_row(  # noqa: PLR0913 - the same
         organisation_id=key.organisation_id,
         wallet_id=key.wallet_id,
         asset=key.asset,
-        scope_class=SCOPE_CLASS,
+        scope_class=call.scope_class,
         api_key_id=key.api_key_id,
         lease_id=ticket.hold.lease_id,
         provider_id=route.provider_id,
         credential_id=attempt.credential.credential_id,
         model=ticket.model.name,
         provider_model=route.deployment.provider_model,
-        endpoint=ENDPOINT,
+        endpoint=call.endpoint,
         dialect=call.dialect,
         streamed=call.stream,
         status=status,

@@ -8,7 +8,7 @@ from bursar.adapters.providers import ProviderFailure
 from bursar.adapters.upstream import Answer
 from bursar.core.booking import UsageRow
 from bursar.core.pricing import Quote
-from bursar.gateway.dialects import ChatCall, Exchange
+from bursar.gateway.dialects import Call, Exchange
 from bursar.gateway.snapshot import Credential, KeyRecord, ModelRecord, Route
 from bursar.gateway.treasury import Hold
 
@@ -39,7 +39,7 @@ class Ticket:
     started_at_ms: int
     started_mono_ms: int
     key: KeyRecord
-    call: ChatCall
+    call: Call
     model: ModelRecord
     offers: tuple[Offer, ...]
     hold: Hold

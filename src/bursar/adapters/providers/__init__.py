@@ -3,8 +3,8 @@
 An adapter never touches a socket: it turns values into bytes and bytes into values, so the gateway owns
 connections, time-outs and money. There are two ways through an adapter:
 
-* the caller speaks the provider's dialect: `PassThrough.edit` changes only the model, the output bound and
-  the usage flags of the request, and answers go back byte for byte;
+* the caller speaks a dialect of the provider's: `PassThrough.edit` changes only the model, the output bound
+  and the usage flags of the request, and answers go back byte for byte;
 * he speaks another: `Translator` builds from and reads into the canonical form of `core.chat`.
 """
 
@@ -110,8 +110,13 @@ class Provider(Protocol):
         ...
 
     @property
-    def dialect(self) -> str:
-        """The dialect the upstream speaks: `openai_chat`, `anthropic_messages`."""
+    def passes(self) -> "Mapping[str, PassThrough]":
+        """The dialects this provider speaks that callers speak too, and the surface for each."""
+        ...
+
+    @property
+    def translator(self) -> "Translator | None":
+        """The way through the canonical form, for callers of every other dialect; None: there is none."""
         ...
 
     @property
@@ -129,11 +134,16 @@ class Provider(Protocol):
         ...
 
 
-class PassThrough(Provider, Protocol):
-    """A provider whose dialect callers speak too: a caller's `dialect` equal to its own passes through."""
+class PassThrough(Protocol):
+    """A surface of a provider whose dialect callers speak too: their requests pass through."""
 
-    def edit(self, raw: Mapping[str, Any], attempt: Attempt, *, stream: bool) -> UpstreamRequest:
-        """The caller's own request with only model, output bound and usage flags changed."""
+    def edit(
+        self, raw: Mapping[str, Any], attempt: Attempt, *, stream: bool, headers: Mapping[str, str]
+    ) -> UpstreamRequest:
+        """The caller's own request with only model, output bound and usage flags changed.
+
+        `headers` are those of the caller's that belong to the dialect and go along.
+        """
         ...
 
     def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage | None:
@@ -163,9 +173,13 @@ class StreamReader(Protocol):
         """What the event says. Raises `ProviderFailure` for error events and shapes that make no sense."""
         ...
 
+    def end(self) -> list[ChatEvent]:
+        """The connection closed: what is left to say where that is how an answer ends; see `terminal`."""
+        ...
 
-class Translator(Provider, Protocol):
-    """A provider reached through the canonical form."""
+
+class Translator(Protocol):
+    """The way to a provider through the canonical form."""
 
     def build(self, request: ChatRequest, attempt: Attempt, *, stream: bool) -> UpstreamRequest:
         """The provider's own request. Raises `BadRequest` for what it cannot do."""

@@ -5,7 +5,15 @@ from typing import Any
 
 import orjson
 
-from bursar.adapters.providers import Attempt, Disposition, ProviderFailure, Rule, UpstreamRequest
+from bursar.adapters.providers import (
+    Attempt,
+    Disposition,
+    PassThrough,
+    ProviderFailure,
+    Rule,
+    Translator,
+    UpstreamRequest,
+)
 from bursar.adapters.providers.dispositions import forwarded, refused, translated
 from bursar.adapters.providers.failures import classify, read_error
 from bursar.adapters.providers.openai_properties import PROPERTIES
@@ -32,12 +40,23 @@ class OpenAI:
     """Provider type `openai`."""
 
     kind = "openai"
-    dialect = "openai_chat"
+    translator: Translator | None = None
     dispositions: Mapping[str, Rule] = DISPOSITION
     output_bound = "max_completion_tokens"
     """The property that bounds the output when the caller set none."""
 
-    def edit(self, raw: Mapping[str, Any], attempt: Attempt, *, stream: bool) -> UpstreamRequest:
+    @property
+    def passes(self) -> Mapping[str, PassThrough]:
+        return {"openai_chat": self}
+
+    def edit(
+        self,
+        raw: Mapping[str, Any],
+        attempt: Attempt,
+        *,
+        stream: bool,
+        headers: Mapping[str, str],  # noqa: ARG002 - this dialect has none
+    ) -> UpstreamRequest:
         """The caller's request with our model name, the output bound, and usage asked for in streams.
 
         It is written anew from what was parsed, so a property given twice cannot mean one thing to us and

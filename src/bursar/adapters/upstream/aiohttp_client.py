@@ -25,11 +25,12 @@ STALE_S: Final = 1.0  # a close that was on its way when the request left arrive
 
 
 class AiohttpAnswer:
-    __slots__ = ("_idle_s", "_response", "_watch", "headers", "is_done", "status")
+    __slots__ = ("_dog", "_idle_s", "_response", "deadline", "headers", "is_done", "status")
 
     def __init__(self, response: aiohttp.ClientResponse, dog: Watchdog, idle_s: float) -> None:
         self._response = response
-        self._watch = dog.watch(self._go_silent)
+        self._dog = dog
+        self.deadline = 0.0
         self._idle_s = idle_s
         self.is_done = False
         self.status = response.status
@@ -41,8 +42,7 @@ class AiohttpAnswer:
     async def chunk(self) -> bytes:
         if self.is_done:
             return b""
-        watch = self._watch
-        watch.start(self._idle_s)
+        self._dog.start(self, self._idle_s)
         try:
             part = await self._response.content.readany()
         except (aiohttp.ClientError, ConnectionError) as error:
@@ -55,7 +55,7 @@ class AiohttpAnswer:
             self.close()
             raise
         finally:
-            watch.stop()
+            self._dog.stop(self)
         self.is_done = self._response.content.at_eof()
         return part
 
@@ -64,7 +64,8 @@ class AiohttpAnswer:
             self.is_done = True
             self._response.close()
 
-    def _go_silent(self) -> None:
+    def bark(self) -> None:
+        """The watchdog's notice: nothing more came in time."""
         self._response.content.set_exception(TimeoutError("idle"))
 
 

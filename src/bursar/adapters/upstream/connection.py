@@ -57,6 +57,7 @@ class Connection(asyncio.Protocol):
         self.headers: dict[str, str] = {}
         self.content_length: int | None = None
         self.idle_since = 0.0
+        self.deadline = 0.0
 
     # What the owner calls
 
@@ -93,6 +94,10 @@ class Connection(asyncio.Protocol):
             self._error = error
         self.abort()
         self._wake()
+
+    def bark(self) -> None:
+        """The watchdog's notice: neither an answer nor more of it came in time."""
+        self.fail(UpstreamError("the provider went silent", sent=True, timed_out=True))
 
     def abort(self) -> None:
         """Close at once, dropping what is not sent."""

@@ -29,7 +29,7 @@ class Target(NamedTuple):
 class DirectAnswer:
     """An answer whose body is read from its connection; the connection goes back to the pool at the end."""
 
-    __slots__ = ("_connection", "_host", "_idle_s", "_upstream", "_watch", "headers", "is_done", "status")
+    __slots__ = ("_connection", "_host", "_idle_s", "_upstream", "headers", "is_done", "status")
 
     def __init__(
         self, upstream: "DirectUpstream", connection: Connection, target: Target, idle_s: float
@@ -39,7 +39,6 @@ class DirectAnswer:
         self._host = target.host
         self._idle_s = idle_s
         self.is_done = False
-        self._watch = upstream.dog.watch(self._go_silent)
         self.status = connection.status
         self.headers: Mapping[str, str] = connection.headers
 
@@ -49,14 +48,14 @@ class DirectAnswer:
     async def chunk(self) -> bytes:
         if self.is_done:
             return b""
-        self._watch.start(self._idle_s)
+        self._upstream.dog.start(self._connection, self._idle_s)
         try:
             part = await self._connection.chunk()
         except asyncio.CancelledError:
             self.close()
             raise
         finally:
-            self._watch.stop()
+            self._upstream.dog.stop(self._connection)
         if self._connection.is_complete:  # and read: the connection may serve somebody else from here on
             self.is_done = True
             self._upstream.pool.keep(self._host, self._connection)
@@ -66,9 +65,6 @@ class DirectAnswer:
         if not self.is_done:
             self.is_done = True
             self._connection.abort()
-
-    def _go_silent(self) -> None:
-        self._connection.fail(UpstreamError("the provider went silent", sent=True, timed_out=True))
 
 
 class DirectUpstream:
@@ -119,17 +115,14 @@ class DirectUpstream:
         await self.dog.close()
 
     async def _ask(self, connection: Connection, request: bytes, timeouts: Timeouts) -> None:
-        watch = self.dog.watch(
-            lambda: connection.fail(UpstreamError("no answer in time", sent=True, timed_out=True))
-        )
-        watch.start(timeouts.first_byte_ms / 1000)
+        self.dog.start(connection, timeouts.first_byte_ms / 1000)
         try:
             await connection.ask(request)
         except asyncio.CancelledError:
             connection.abort()
             raise
         finally:
-            watch.stop()
+            self.dog.stop(connection)
 
     async def _connect(self, host: Host, timeouts: Timeouts) -> Connection:
         """An idle connection that came free while waiting for a place, or a new one."""

@@ -1,13 +1,13 @@
 """Time-outs by the thousand: one coarse ticker instead of a timer per read.
 
 `asyncio.timeout` costs several microseconds each time; a busy gateway waits a hundred thousand times a
-second. A `Watch` is two set operations. Every tick looks at all open watches, so the cost grows with requests
-in flight (about 50 ns each, four times a second), not with reads.
+second. Watching is two set operations. Every tick looks at all that is watched, so the cost grows with
+requests in flight (about 50 ns each, four times a second), not with reads.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -16,25 +16,41 @@ log = structlog.get_logger()
 TICK_S: Final = 0.25  # a time-out fires at most this much late
 
 
+class Watched(Protocol):
+    """What can be watched: it keeps its own deadline, so that watching makes no object and no cycle."""
+
+    deadline: float
+
+    def bark(self) -> None:
+        """The time is up."""
+        ...
+
+
 class Watch:
-    """One deadline and what to do when it passes. Reusable: `start` and `stop` as often as needed."""
+    """One deadline for whoever has no object to put it in. Reusable: `start` and `stop` as often as needed.
 
-    __slots__ = ("_dog", "bark", "deadline", "expired")
+    Keep it out of what `do` belongs to: the two would hold each other until the garbage collector comes.
+    """
 
-    def __init__(self, dog: "Watchdog", bark: Callable[[], object]) -> None:
+    __slots__ = ("_do", "_dog", "deadline", "expired")
+
+    def __init__(self, dog: "Watchdog", do: Callable[[], object]) -> None:
         self._dog = dog
-        self.bark = bark
+        self._do = do
         self.deadline = 0.0
         self.expired = False
 
     def start(self, timeout_s: float) -> None:
-        """Call `bark` in `timeout_s` unless `stop` comes first."""
+        """Call `do` in `timeout_s` unless `stop` comes first."""
         self.expired = False
-        self.deadline = self._dog.time() + timeout_s
-        self._dog.open.add(self)
+        self._dog.start(self, timeout_s)
 
     def stop(self) -> None:
-        self._dog.open.discard(self)
+        self._dog.stop(self)
+
+    def bark(self) -> None:
+        self.expired = True
+        self._do()
 
 
 class Watchdog:
@@ -43,11 +59,17 @@ class Watchdog:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.time = loop.time
-        self.open: set[Watch] = set()
+        self.open: set[Watched] = set()
+        self.stop = self.open.discard
         self._ticker = loop.create_task(self._tick())
 
-    def watch(self, bark: Callable[[], object]) -> Watch:
-        return Watch(self, bark)
+    def start(self, watched: Watched, timeout_s: float) -> None:
+        """Let `watched` bark in `timeout_s` unless `stop` comes first."""
+        watched.deadline = self.time() + timeout_s
+        self.open.add(watched)
+
+    def watch(self, do: Callable[[], object]) -> Watch:
+        return Watch(self, do)
 
     async def close(self) -> None:
         self._ticker.cancel()
@@ -57,10 +79,9 @@ class Watchdog:
         while True:
             await asyncio.sleep(TICK_S)
             now = self.time()
-            for watch in [watch for watch in self.open if watch.deadline <= now]:
-                self.open.discard(watch)
-                watch.expired = True
+            for watched in [watched for watched in self.open if watched.deadline <= now]:
+                self.open.discard(watched)
                 try:
-                    watch.bark()
+                    watched.bark()
                 except Exception:  # one bad bark must not leave every other time-out unwatched
                     log.exception("watchdog.bark_failed")

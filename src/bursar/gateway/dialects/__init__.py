@@ -1,25 +1,46 @@
-"""What callers speak: one module reads a dialect's requests and writes its answers, frames and errors."""
+"""What callers speak: one package reads a dialect's requests and writes its answers, frames and errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
-from bursar.adapters.providers import ProviderFailure
+from bursar.adapters.providers import Attempt, PassThrough, Provider, ProviderFailure
+from bursar.core.chat import ChatAnswer, ChatEvent, ChatRequest
 from bursar.core.estimate import tokens_of_text
 from bursar.core.usage import Meter, Usage
+
+EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 
 FOLD_SIZE = 256 * 1024
 """Delivered output kept before it is counted and forgotten: counting is put off, memory stays bounded."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatCall:
-    """One chat request as the caller wrote it, checked.
+class Asked(NamedTuple):
+    """What a request says outside its body.
 
-    `raw` is his parsed body; `input_tokens` an estimate on the high side; `max_tokens` his own output bound.
+    `model` and `action`: from the path, where a dialect puts them there. `headers`: in lower case.
+    """
+
+    endpoint: str
+    headers: Mapping[bytes, bytes] = MappingProxyType({})
+    model: str | None = None
+    action: str | None = None
+    query: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request as the caller wrote it, checked.
+
+    `endpoint` is what was called, as booked and shown. `raw` is his parsed body; `input_tokens` an estimate
+    on the high side; `max_tokens` his own output bound. `include_usage`: a stream's last frames tell usage
+    and cost. `headers`: those of his that go to a provider of the same dialect. `stream_type`: the content
+    type of a streamed answer. `counts`: what is held for beside tokens, such as pictures.
     """
 
     dialect: str
+    endpoint: str
     model: str
     stream: bool
     include_usage: bool
@@ -29,6 +50,10 @@ class ChatCall:
     end_user: str | None
     tools_present: bool
     raw: dict[str, Any] = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    scope_class: Literal["text", "image"] = "text"
+    stream_type: str = EVENT_STREAM
+    counts: Mapping[Meter, int] = field(default_factory=dict)
 
 
 class Measured:
@@ -158,4 +183,67 @@ class Exchange(Protocol):
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderFailure:
         """Classify an answer that is not 2xx."""
+        ...
+
+
+class Writer(Protocol):
+    """Writes one canonical answer in a caller's dialect: whole, or event by event."""
+
+    @property
+    def keep_alive(self) -> bytes:
+        """A frame that says nothing, for proxies that count silence as death."""
+        ...
+
+    def answer(self, answer: ChatAnswer) -> bytes:
+        """The body of a whole answer."""
+        ...
+
+    def write(self, event: ChatEvent) -> bytes:
+        """The frames of one event, possibly none; what tells the usage or the end waits for `tail`."""
+        ...
+
+    def tail(self, usage: Usage | None, cost: Mapping[str, Any] | None) -> list[bytes]:
+        """The last frames, after settling.
+
+        `usage`: the provider's final figures, None when it gave none. `cost`: what is told about the bill
+        (`cost`, `currency`, `balance`, `input_tokens`, `output_tokens`).
+        """
+        ...
+
+    def cut(self, code: str, message: str, status: int) -> list[bytes]:
+        """An error event, then the end."""
+        ...
+
+
+class Dialect(Protocol):
+    """One dialect: stateless, a single instance serves every request."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read(self, body: bytes, asked: Asked) -> Call:
+        """Check a request body. Raises `BadRequest` (422) naming the property that is wrong."""
+        ...
+
+    def canonical(self, call: Call, provider: Provider) -> ChatRequest:
+        """The canonical form. Raises `BadRequest` naming what neither it nor `provider` can express."""
+        ...
+
+    def writer(self, call: Call, *, created_s: int) -> Writer:
+        """A writer for one answer; `created_s` is the unix time written into it."""
+        ...
+
+    def passing(self, call: Call, provider: Provider, surface: PassThrough, attempt: Attempt) -> Exchange:
+        """An exchange with a provider that speaks this dialect itself, through its `surface` for it."""
+        ...
+
+    def error_body(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        param: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """A refusal in this dialect's error shape; `extra` adds fields."""
         ...

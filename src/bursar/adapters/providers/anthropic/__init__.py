@@ -1,10 +1,11 @@
 """Anthropic's Messages API, reached through the canonical form."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import orjson
 
-from bursar.adapters.providers import Attempt, ProviderFailure, UpstreamRequest
+from bursar.adapters.providers import Attempt, PassThrough, ProviderFailure, Translator, UpstreamRequest
 from bursar.adapters.providers.anthropic.answer import MessageStream, read_message
 from bursar.adapters.providers.anthropic.dispositions import DISPOSITION
 from bursar.adapters.providers.anthropic.request import cache_control, message_body
@@ -19,8 +20,12 @@ class Anthropic:
     """Provider type `anthropic`."""
 
     kind = "anthropic"
-    dialect = "anthropic_messages"
+    passes: Mapping[str, PassThrough] = MappingProxyType({})
     dispositions = DISPOSITION
+
+    @property
+    def translator(self) -> Translator:
+        return self
 
     def build(self, request: ChatRequest, attempt: Attempt, *, stream: bool) -> UpstreamRequest:
         body = message_body(request, attempt, stream=stream)

@@ -6,7 +6,7 @@ they cost is in the usage.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -113,14 +113,6 @@ class MessageStream:
         self._raw_usage: dict[str, Any] = {}
         self._blocks: dict[int, _OpenBlock] = {}
         self._tools = 0
-        self._readers: dict[str, Callable[[Mapping[str, Any]], list[ChatEvent]]] = {
-            "message_start": self._message_start,
-            "content_block_start": self._block_start,
-            "content_block_delta": self._block_delta,
-            "content_block_stop": self._block_stop,
-            "message_delta": self._message_delta,
-            "message_stop": self._message_stop,
-        }
 
     def read(self, event: Event) -> list[ChatEvent]:
         """What the event says. Raises `ProviderFailure` for error events and broken ones."""
@@ -133,8 +125,12 @@ class MessageStream:
         kind = content.get("type") or event.name
         if kind == "error" or event.name == "error":
             raise self._failure(event.data)
-        reader = self._readers.get(kind) if isinstance(kind, str) else None
-        return reader(content) if reader else []
+        reader = self._READERS.get(kind) if isinstance(kind, str) else None
+        return reader(self, content) if reader else []
+
+    def end(self) -> list[ChatEvent]:
+        """Nothing: an answer without its `message_stop` is broken off."""
+        return []
 
     def _message_start(self, event: Mapping[str, Any]) -> list[ChatEvent]:
         message = mapping_at(event, "message")
@@ -191,6 +187,16 @@ class MessageStream:
     def _message_stop(self, _event: Mapping[str, Any]) -> list[ChatEvent]:
         self.terminal = True
         return []
+
+    _READERS: ClassVar[Mapping[str, Callable[["MessageStream", Mapping[str, Any]], list[ChatEvent]]]] = {
+        "message_start": _message_start,
+        "content_block_start": _block_start,
+        "content_block_delta": _block_delta,
+        "content_block_stop": _block_stop,
+        "message_delta": _message_delta,
+        "message_stop": _message_stop,
+    }
+    """Of the class: an object that holds its own methods is freed by nothing but the garbage collector."""
 
     def _take_usage(self, raw: object, *, final: bool) -> None:
         if not isinstance(raw, Mapping):

@@ -12,8 +12,9 @@ from bursar.adapters.providers.anthropic import Anthropic
 from bursar.core.chat import BadRequest
 from bursar.core.estimate import tokens_of_text
 from bursar.core.usage import Meter
-from bursar.gateway.dialects import Exchange, openai_chat
-from bursar.gateway.dialects.openai_exchange import DONE
+from bursar.gateway.dialects import Exchange
+from bursar.gateway.dialects.openai_chat import reading
+from bursar.gateway.dialects.openai_chat.writing import DONE
 from bursar.gateway.exchange import open_exchange
 from recorded import SECRET, attempt, recorded
 
@@ -25,7 +26,7 @@ PDF = "data:application/pdf;base64,JVBE"
 
 
 def exchange(model: str = "claude-sonnet-4-5", **properties: Any) -> Exchange:
-    call = openai_chat.read(orjson.dumps({"model": "best-model", "messages": [HELLO], **properties}))
+    call = reading.read(orjson.dumps({"model": "best-model", "messages": [HELLO], **properties}))
     return open_exchange(call, Anthropic(), attempt(model).deployment, SECRET, None, created_s=CREATED_S)
 
 

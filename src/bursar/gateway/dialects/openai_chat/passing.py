@@ -9,21 +9,22 @@ from typing import Any
 
 import orjson
 
-from bursar.adapters.providers import USAGE_INCOMPLETE, Attempt, PassThrough, broken_answer
+from bursar.adapters.providers import USAGE_INCOMPLETE, Attempt, PassThrough, Provider, broken_answer
 from bursar.core.sse import frame_of, parse
-from bursar.gateway.dialects import ChatCall
-from bursar.gateway.dialects.openai_exchange import STREAM_MALFORMED, OpenAIExchange
+from bursar.gateway.dialects import Call
+from bursar.gateway.dialects.exchanges import FAILED, STREAM_MALFORMED, SseExchange
+from bursar.gateway.dialects.openai_chat.writing import cut_frames, tail_frames, told_usage
 
 _CHUNK_FIELDS = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
-class PassThroughExchange(OpenAIExchange):
+class PassThroughExchange(SseExchange):
     """Exchange whose both sides speak OpenAI chat. Frames go byte for byte; usage waits for `tail`."""
 
-    def __init__(self, call: ChatCall, provider: PassThrough, attempt: Attempt) -> None:
-        request = provider.edit(call.raw, attempt, stream=call.stream)
+    def __init__(self, call: Call, provider: Provider, surface: PassThrough, attempt: Attempt) -> None:
+        request = surface.edit(call.raw, attempt, stream=call.stream, headers=call.headers)
         super().__init__(call, provider, attempt, request)
-        self._read_usage_of = provider.usage
+        self._read_usage_of = surface.usage
         self._shared: dict[str, Any] = {}
         self._usage: dict[str, Any] | None = None
         self._finished: set[int] = set()
@@ -63,6 +64,15 @@ class PassThroughExchange(OpenAIExchange):
         if len(self._finished) >= self._call.n and not self.measured.error:
             self.measured.terminal = True
         return frames
+
+    def tail(self, cost: Mapping[str, Any] | None) -> list[bytes]:
+        """The usage chunk, if it was asked for, and the end marker."""
+        usage = self._usage or told_usage(self._call, cost, self.measured.delivered_tokens)
+        return tail_frames(self._call, self._shared, usage, cost)
+
+    def cut(self, code: str, message: str, status: int = FAILED) -> list[bytes]:
+        """An error event and the end marker."""
+        return cut_frames(code, message, status)
 
     def _read_frame(self, frame: bytes) -> bytes:
         event = parse(frame)
@@ -127,12 +137,6 @@ class PassThroughExchange(OpenAIExchange):
     @staticmethod
     def _text_of(frames: bytes) -> str:
         return text_of_frames(frames)
-
-    def _envelope(self) -> Mapping[str, Any]:
-        return self._shared
-
-    def _usage_object(self, cost: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self._usage or super()._usage_object(cost)
 
 
 def is_plain(chunk: bytes) -> bool:

@@ -15,7 +15,7 @@ from bursar.adapters.providers.anthropic import Anthropic
 from bursar.adapters.providers.openai import OpenAI
 from bursar.adapters.providers.openai_compatible import OpenAICompatible
 from bursar.core.chat import BadRequest
-from bursar.gateway.dialects import openai_chat
+from bursar.gateway.dialects.openai_chat import reading
 from bursar.gateway.exchange import open_exchange
 from recorded import SECRET, attempt, recorded_json
 
@@ -242,7 +242,7 @@ def asked(path: str) -> dict[str, Any]:
 
 
 def sent(provider: Provider, request: dict[str, Any]) -> dict[str, Any]:
-    call = openai_chat.read(orjson.dumps(request))
+    call = reading.read(orjson.dumps(request))
     body = orjson.loads(open_exchange(call, provider, attempt().deployment, SECRET, None).body)
     assert isinstance(body, dict)
     return body

@@ -10,7 +10,8 @@ from bursar.adapters.providers import Provider, ProviderFailure
 from bursar.adapters.providers.anthropic import Anthropic
 from bursar.adapters.providers.openai import OpenAI
 from bursar.core.chat import BadRequest
-from bursar.gateway.dialects import Exchange, openai_chat
+from bursar.gateway.dialects import Exchange
+from bursar.gateway.dialects.openai_chat import reading
 from bursar.gateway.exchange import open_exchange
 from recorded import SECRET, attempt
 
@@ -88,7 +89,7 @@ PROVIDERS = st.sampled_from([OpenAI(), Anthropic()])
 
 
 def opened(provider: Provider, messages: Any, **properties: Any) -> Exchange:
-    call = openai_chat.read(orjson.dumps({"model": "m", "messages": messages, **properties}))
+    call = reading.read(orjson.dumps({"model": "m", "messages": messages, **properties}))
     return open_exchange(call, provider, attempt().deployment, SECRET, None)
 
 

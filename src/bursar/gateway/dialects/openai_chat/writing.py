@@ -22,9 +22,37 @@ from bursar.core.chat import (
 )
 from bursar.core.sse import frame_of
 from bursar.core.usage import CACHE_WRITE_METERS, Meter, Usage
+from bursar.gateway.dialects import Call
+from bursar.gateway.dialects.openai_chat.errors import error_body
 
 _CACHE_READS = (Meter.CACHE_READ, Meter.CACHE_READ_AUDIO, Meter.CACHE_READ_IMAGE)
 _FUNCTION_CALL = "function_call"
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+"""While a model thinks in silence, the caller's proxies must not take the connection for dead."""
+
+
+def tail_frames(
+    call: Call, envelope: Mapping[str, Any], usage: Mapping[str, Any], cost: Mapping[str, Any] | None
+) -> list[bytes]:
+    """The usage chunk with the cost in it, if it was asked for, and the end marker."""
+    if not call.include_usage:
+        return [DONE]
+    told = {**usage, **(cost or {})}
+    chunk = {"object": "chat.completion.chunk", **envelope, "choices": [], "usage": told}
+    return [frame_of(orjson.dumps(chunk)), DONE]
+
+
+def cut_frames(code: str, message: str, status: int) -> list[bytes]:
+    """An error event and the end marker."""
+    return [frame_of(error_body(status, code, message)), DONE]
+
+
+def told_usage(call: Call, cost: Mapping[str, Any] | None, delivered_tokens: int) -> dict[str, Any]:
+    """OpenAI's `usage` where the provider told none: the estimate that was charged, or our own count."""
+    sent = int((cost or {}).get("input_tokens", call.input_tokens))
+    came = int((cost or {}).get("output_tokens", delivered_tokens))
+    return {"prompt_tokens": sent, "completion_tokens": came, "total_tokens": sent + came}
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:
@@ -101,26 +129,41 @@ def thinking_block(thinking: Thinking) -> dict[str, str]:
     return {"type": "thinking", "thinking": thinking.text, "signature": thinking.signature}
 
 
-class ChunkWriter:
-    """Writes one stream's events as chunks."""
+class ChatWriter:
+    """Writes one answer: whole, or a stream's events as chunks."""
 
-    def __init__(self, *, created_s: int, model: str, include_usage: bool, functions: bool) -> None:
-        """Start; `include_usage` puts `usage: null` into every chunk, as OpenAI does then."""
-        self._functions = functions
-        self._include_usage = include_usage
+    keep_alive = KEEP_ALIVE
+
+    def __init__(self, call: Call, *, created_s: int) -> None:
+        self._call = call
+        self._created_s = created_s
+        self._functions = bool(call.raw.get("functions"))
         self._thoughts = 0
-        self.envelope: dict[str, Any] = {
+        self._envelope: dict[str, Any] = {
             "id": "",
             "object": "chat.completion.chunk",
             "created": created_s,
-            "model": model,
+            "model": call.model,
         }
+
+    def answer(self, answer: ChatAnswer) -> bytes:
+        """A whole completion."""
+        return answer_body(answer, created_s=self._created_s, functions=self._functions)
+
+    def tail(self, usage: Usage | None, cost: Mapping[str, Any] | None) -> list[bytes]:
+        """The usage chunk, if it was asked for, and the end marker."""
+        told = told_usage(self._call, cost, 0) if usage is None else usage_object(usage)
+        return tail_frames(self._call, self._envelope, told, cost)
+
+    def cut(self, code: str, message: str, status: int) -> list[bytes]:
+        """An error event and the end marker."""
+        return cut_frames(code, message, status)
 
     def write(self, event: ChatEvent) -> bytes:
         """The frame of one event, empty when the dialect has no words for it."""
         match event:
             case Started(id=identity, model=model):
-                self.envelope.update(id=identity, model=model or self.envelope["model"])
+                self._envelope.update(id=identity, model=model or self._envelope["model"])
                 return self._chunk({"role": "assistant", "content": "", "refusal": None})
             case TextDelta(text=text):
                 return self._chunk({"content": text})
@@ -159,7 +202,7 @@ class ChunkWriter:
 
     def _chunk(self, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        chunk = {**self.envelope, "choices": [choice]}
-        if self._include_usage:
+        chunk = {**self._envelope, "choices": [choice]}
+        if self._call.include_usage:  # `usage: null` in every chunk, as OpenAI does then
             chunk["usage"] = None
         return frame_of(orjson.dumps(chunk))

@@ -10,10 +10,11 @@ import orjson
 
 from bursar.core.chat import BadRequest
 from bursar.core.estimate import tokens_of_bytes, tokens_of_text
-from bursar.gateway.dialects import ChatCall
+from bursar.gateway.dialects import Asked, Call
 
 DIALECT = "openai_chat"
-PATH = "/chat/completions"
+ENDPOINT = "/v1/chat/completions"
+PLAINLY_ASKED = Asked(ENDPOINT)
 
 MESSAGE_TOKENS = 4
 """Role and separators around each message in OpenAI's chat format."""
@@ -35,14 +36,15 @@ everybody for seconds and take fifteen times their size; the longest prompts of 
 NAME_CHARACTERS_MAX = 256
 
 
-def read(body: bytes) -> ChatCall:
+def read(body: bytes, asked: Asked = PLAINLY_ASKED) -> Call:
     """Check a request body. Raises `BadRequest` (422) naming the property that is wrong."""
     raw = _parse(body)
     check(raw)
     stream = raw.get("stream") is True
     options = raw.get("stream_options") or {}
-    return ChatCall(
+    return Call(
         dialect=DIALECT,
+        endpoint=asked.endpoint,
         model=raw["model"],
         stream=stream,
         include_usage=stream and options.get("include_usage") is True,
@@ -53,26 +55,6 @@ def read(body: bytes) -> ChatCall:
         tools_present=bool(raw.get("tools") or raw.get("functions")),
         raw=raw,
     )
-
-
-def error_body(
-    status: int, code: str, message: str, param: str | None = None, extra: Mapping[str, Any] | None = None
-) -> bytes:
-    """OpenAI's error shape; `extra` adds fields inside `error`."""
-    error = {"message": message, "type": error_type(status), "param": param, "code": code, **(extra or {})}
-    return orjson.dumps({"error": error})
-
-
-def error_type(status: int) -> str:
-    """OpenAI's `error.type` for an HTTP status."""
-    known = {
-        401: "authentication_error",
-        402: "insufficient_quota",
-        403: "permission_error",
-        404: "not_found_error",
-        429: "rate_limit_error",
-    }
-    return known.get(status, "invalid_request_error" if status < 500 else "api_error")  # noqa: PLR2004 - HTTP class
 
 
 def _parse(body: bytes) -> dict[str, Any]:

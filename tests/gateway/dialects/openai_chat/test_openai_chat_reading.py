@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 
 from bursar.core.chat import BadRequest
 from bursar.core.estimate import tokens_of_text
-from bursar.gateway.dialects import ChatCall
-from bursar.gateway.dialects.openai_chat import (
+from bursar.gateway.dialects import Call
+from bursar.gateway.dialects.openai_chat.errors import error_body
+from bursar.gateway.dialects.openai_chat.reading import (
     AUDIO_BYTES_PER_TOKEN,
     FILE_BYTES_PER_TOKEN,
     FILE_TOKENS,
     IMAGE_TOKENS,
     IMAGE_TOKENS_LOW,
-    error_body,
     read,
 )
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
-def call(**properties: Any) -> ChatCall:
+def call(**properties: Any) -> Call:
     return read(orjson.dumps({"model": "m", "messages": HELLO, **properties}))
 
 

@@ -14,9 +14,10 @@ from bursar.core.chat import BadRequest
 from bursar.core.estimate import tokens_of_text
 from bursar.core.sse import EVENT_BYTES_MAX
 from bursar.core.usage import Meter
-from bursar.gateway.dialects import FOLD_SIZE, Exchange, openai_chat
-from bursar.gateway.dialects.openai_exchange import DONE
-from bursar.gateway.dialects.openai_stream import is_plain, text_of, text_of_frames
+from bursar.gateway.dialects import FOLD_SIZE, Exchange
+from bursar.gateway.dialects.openai_chat import reading
+from bursar.gateway.dialects.openai_chat.passing import is_plain, text_of, text_of_frames
+from bursar.gateway.dialects.openai_chat.writing import DONE
 from bursar.gateway.exchange import open_exchange
 from recorded import SECRET, attempt, recorded
 
@@ -26,7 +27,7 @@ ASKING: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": Tr
 
 def exchange(provider: OpenAI | None = None, *, max_tokens: int | None = None, **properties: Any) -> Exchange:
     body = {"model": "best-model", "messages": [{"role": "user", "content": "Hello"}], **properties}
-    call = openai_chat.read(orjson.dumps(body))
+    call = reading.read(orjson.dumps(body))
     return open_exchange(call, provider or OpenAI(), attempt("gpt-5.4-mini").deployment, SECRET, max_tokens)
 
 
@@ -88,7 +89,7 @@ class TestRequest:
         self, given_bounds: dict[str, int], gateway: int | None, written: dict[str, int]
     ) -> None:
         body = orjson.loads(exchange(max_tokens=gateway).body) if not given_bounds else None
-        asked = openai_chat.read(
+        asked = reading.read(
             orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], **given_bounds})
         )
         opened = open_exchange(asked, OpenAI(), attempt("gpt").deployment, SECRET, gateway)
@@ -108,7 +109,7 @@ class TestRequest:
         assert orjson.loads(exchange(OpenAICompatible(), service_tier=tier).body)["service_tier"] == tier
 
     def test_a_property_given_twice_means_one_thing(self) -> None:
-        call = openai_chat.read(b'{"model":"m","messages":[{"role":"user","content":"x"}],"n":9,"n":1}')
+        call = reading.read(b'{"model":"m","messages":[{"role":"user","content":"x"}],"n":9,"n":1}')
         body = open_exchange(call, OpenAI(), attempt("gpt").deployment, SECRET, None).body
         assert call.n == 1
         assert body.count(b'"n"') == 1

@@ -28,7 +28,7 @@ _EFFORTS = frozenset(get_args(Effort))
 
 
 def canonical(raw: Mapping[str, Any]) -> ChatRequest:
-    """The request in the canonical form; `raw` has passed `openai_chat.check`."""
+    """The request in the canonical form; `raw` has passed `reading.check`."""
     bounds = [raw[name] for name in ("max_completion_tokens", "max_tokens") if raw.get(name) is not None]
     stop = raw.get("stop")
     tools, choice = _tools(raw)

@@ -1,28 +1,22 @@
-"""What every exchange with an OpenAI-speaking caller shares: how streams end, how errors are told."""
+"""What every exchange shares: the request, the provider's stream cut into frames, failures classified."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-import orjson
+from typing import Any, Final
 
 from bursar.adapters.providers import Attempt, Provider, ProviderFailure, UpstreamRequest, broken_answer
-from bursar.core.sse import EventTooLarge, Framer, frame_of
-from bursar.gateway.dialects import ChatCall, Measured
-from bursar.gateway.dialects.openai_chat import error_body
+from bursar.core.sse import EventTooLarge, Framer
+from bursar.gateway.dialects import Call, Measured
 
-DONE = b"data: [DONE]\n\n"
-STREAM_MALFORMED = "The provider's stream is malformed."
-STREAM_EVENT_TOO_LARGE = "An event of the provider's stream is too large."
-_FAILED = 502
+STREAM_MALFORMED: Final = "The provider's stream is malformed."
+STREAM_EVENT_TOO_LARGE: Final = "An event of the provider's stream is too large."
+FAILED: Final = 502
 
 
-class OpenAIExchange(ABC):
-    """The shared half of an `Exchange`; what differs by provider is in the subclasses."""
+class SseExchange(ABC):
+    """The shared half of an `Exchange` whose upstream streams server-sent events."""
 
-    def __init__(
-        self, call: ChatCall, provider: Provider, attempt: Attempt, request: UpstreamRequest
-    ) -> None:
+    def __init__(self, call: Call, provider: Provider, attempt: Attempt, request: UpstreamRequest) -> None:
         self.path = request.path
         self.headers = request.headers
         self.body = request.body
@@ -54,18 +48,6 @@ class OpenAIExchange(ABC):
         rest = self._framer.finish()
         return self._pass_on([rest]) if rest.strip() else []
 
-    def tail(self, cost: Mapping[str, Any] | None) -> list[bytes]:
-        """The usage chunk, if it was asked for, and the end marker."""
-        if not self._call.include_usage:
-            return [DONE]
-        usage = {**self._usage_object(cost or {}), **(cost or {})}
-        chunk = {"object": "chat.completion.chunk", **self._envelope(), "choices": [], "usage": usage}
-        return [frame_of(orjson.dumps(chunk)), DONE]
-
-    def cut(self, code: str, message: str, status: int = _FAILED) -> list[bytes]:
-        """An error event and the end marker."""
-        return [frame_of(error_body(status, code, message)), DONE]
-
     def _pass_on(self, frames: Iterable[bytes]) -> list[bytes]:
         passed = []
         for frame in frames:
@@ -77,6 +59,18 @@ class OpenAIExchange(ABC):
         return passed
 
     @abstractmethod
+    def answer(self, status: int, body: bytes) -> bytes:
+        """The caller's body for a whole 2xx answer. Raises `ProviderFailure` when it is none."""
+
+    @abstractmethod
+    def tail(self, cost: Mapping[str, Any] | None) -> list[bytes]:
+        """The last frames, after settling."""
+
+    @abstractmethod
+    def cut(self, code: str, message: str, status: int = FAILED) -> list[bytes]:
+        """An error event, then the end."""
+
+    @abstractmethod
     def _read_frame(self, frame: bytes) -> bytes:
         """Note what a provider's frame says; answer the bytes the caller gets for it, possibly none."""
 
@@ -84,13 +78,3 @@ class OpenAIExchange(ABC):
     @abstractmethod
     def _text_of(frames: bytes) -> str:
         """The output text in frames whose reading was put off."""
-
-    @abstractmethod
-    def _envelope(self) -> Mapping[str, Any]:
-        """The fields that all chunks of this answer share."""
-
-    def _usage_object(self, cost: Mapping[str, Any]) -> Mapping[str, Any]:
-        """OpenAI's `usage` for the last chunk; `cost` may hold the estimate that was charged."""
-        sent = int(cost.get("input_tokens", self._call.input_tokens))
-        came = int(cost.get("output_tokens", self.measured.delivered_tokens))
-        return {"prompt_tokens": sent, "completion_tokens": came, "total_tokens": sent + came}

@@ -1,0 +1,1 @@
+-- Deployments, strategies, organisations' own credentials.

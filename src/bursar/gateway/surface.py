@@ -1,0 +1,117 @@
+"""Which path leads where: the dialect spoken there, and what serves each method."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
+
+import orjson
+
+from bursar.core.chat import BadRequest
+from bursar.gateway import catalogue
+from bursar.gateway.dialects import Asked, Dialect
+from bursar.gateway.dialects.registry import OPENAI_CHAT
+from bursar.gateway.errors import GatewayError
+from bursar.gateway.inbound import Inbound
+from bursar.gateway.pipeline import complete_chat, refuse
+from bursar.gateway.runtime import Gateway
+from bursar.gateway.snapshot import KeyRecord
+
+Serve = Callable[[Gateway, Inbound, Dialect, Asked], Awaitable[None]]
+Look = Callable[[Gateway, KeyRecord, Asked], Awaitable[Any]]
+
+
+class Place(NamedTuple):
+    """What is at a path: the dialect its errors are told in, and what serves each method."""
+
+    dialect: Dialect
+    methods: Mapping[str, Serve]
+
+
+def looking(look: Look) -> Serve:
+    """Serve what `look` finds as JSON: it costs nothing, but takes a key and counts against its rate."""
+
+    async def serve(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) -> None:
+        request_id = str(gw.new_request_id(gw.clock.now_ms()))
+        try:
+            found = await look(gw, catalogue.caller(gw, inbound, asked), asked)
+        except (GatewayError, BadRequest) as error:
+            await refuse(inbound, dialect, error, request_id)
+        else:
+            headers = {"content-type": "application/json", "x-request-id": request_id}
+            await inbound.respond(200, headers, orjson.dumps(found))
+
+    return serve
+
+
+def refusing(error: Callable[[Asked, str], GatewayError]) -> Serve:
+    """Serve a refusal; whoever asks must have a key, whatever the path."""
+
+    async def serve(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) -> None:
+        async def look(gw: Gateway, key: KeyRecord, asked: Asked) -> Any:  # noqa: ARG001 - nothing to see
+            raise error(asked, inbound.scope["method"])
+
+        await looking(look)(gw, inbound, dialect, asked)
+
+    return serve
+
+
+def _unknown_url(asked: Asked, method: str) -> GatewayError:
+    return GatewayError(404, "unknown_url", f"There is nothing at {method} {asked.endpoint}.")
+
+
+async def _models(gw: Gateway, key: KeyRecord, asked: Asked) -> Any:  # noqa: ARG001 - every look is asked so
+    return catalogue.list_models(gw.snapshot, key)
+
+
+async def _model(gw: Gateway, key: KeyRecord, asked: Asked) -> Any:
+    return catalogue.show_model(gw.snapshot, key, asked.model or "")
+
+
+async def _usage(gw: Gateway, key: KeyRecord, asked: Asked) -> Any:
+    return await catalogue.explain_request(gw, key, asked.model or "")
+
+
+EXACT: Final[Mapping[str, Place]] = {
+    "/v1/chat/completions": Place(OPENAI_CHAT, {"POST": complete_chat}),
+    "/v1/models": Place(OPENAI_CHAT, {"GET": looking(_models)}),
+}
+BELOW: Final[Mapping[str, Place]] = {
+    "/v1/models/": Place(OPENAI_CHAT, {"GET": looking(_model)}),
+    "/v1/usage/": Place(OPENAI_CHAT, {"GET": looking(_usage)}),
+}
+"""By the beginning of the path; the rest of it is `Asked.model`."""
+NOWHERE: Final = Place(OPENAI_CHAT, {})
+
+
+async def serve(gw: Gateway, inbound: Inbound) -> None:
+    """Serve one HTTP request, whatever it is."""
+    scope = inbound.scope
+    path = scope["path"]
+    place, model = EXACT.get(path), None
+    if place is None:
+        place, model = _below(path)
+    raw_query = scope["query_string"]
+    query = dict(parse_qsl(raw_query.decode("latin-1"))) if raw_query else {}
+    asked = Asked(path, inbound.headers, model, None, query)
+    served = place.methods.get(scope["method"])
+    if served is None:
+        served = refusing(_not_allowed(place) if place.methods else _unknown_url)
+    await served(gw, inbound, place.dialect, asked)
+
+
+def _below(path: str) -> tuple[Place, str | None]:
+    for start, place in BELOW.items():
+        if path.startswith(start):
+            return place, path.removeprefix(start)
+    return NOWHERE, None
+
+
+def _not_allowed(place: Place) -> Callable[[Asked, str], GatewayError]:
+    allowed = ", ".join(place.methods)
+
+    def error(asked: Asked, method: str) -> GatewayError:  # noqa: ARG001 - as `_unknown_url`
+        return GatewayError(
+            405, "method_not_allowed", f"{asked.endpoint} answers {allowed} only.", headers={"allow": allowed}
+        )
+
+    return error
