@@ -6,7 +6,7 @@ CREATE TYPE bursar_booked AS (wallet_id uuid, lease_id uuid, sale bigint, rows b
 -- was inserted, and drops the marks these rows end. Rows whose key exists or whose wallet does not are left out. Linear in rows: one parse, one
 -- insert into two indexes, two lookups each. Sorted by request, so that replays of the same rows queue up.
 CREATE FUNCTION bursar_insert_usage(p_rows json, p_hashes text[], p_late boolean) RETURNS bursar_booked[]
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     WITH inserted AS (
         INSERT INTO usage (request_id, organisation_id, wallet_id, api_key_id, lease_id, provider_id,
             credential_id, started_at, finished_at, cost, sale, input_tokens, output_tokens, latency_ms,
@@ -42,10 +42,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
         ON CONFLICT (organisation_id, started_at, request_id, attempt, revision) DO NOTHING
         RETURNING wallet_id, lease_id, sale, streamed, latency_ms, request_id, attempt
     ), unmarked AS (
-        DELETE FROM usage_mark USING inserted
-        -- Whole answers leave a mark only when they took long (MARKED_AFTER_MS of bursar.gateway.unanswered).
-        WHERE (inserted.streamed OR inserted.latency_ms >= 1000) AND usage_mark.request_id = inserted.request_id
-            AND usage_mark.attempt = inserted.attempt
+        -- Marks come and go by the thousand: a join would be planned while the table is empty and then read
+        -- all that is dead in it. One look-up by key each never does.
+        DELETE FROM usage_mark WHERE ctid = ANY (ARRAY(
+            SELECT (SELECT mark.ctid FROM usage_mark AS mark
+                WHERE mark.request_id = inserted.request_id AND mark.attempt = inserted.attempt)
+            -- Whole answers leave a mark only when they took long (MARKED_AFTER_MS of bursar.gateway.unanswered).
+            FROM inserted WHERE inserted.streamed OR inserted.latency_ms >= 1000))
     )
     SELECT coalesce(array_agg(ROW(wallet_id, lease_id, sale, rows)::bursar_booked), '{}') FROM (
         SELECT wallet_id, lease_id, sum(greatest(sale, 0))::bigint AS sale, count(*) AS rows
@@ -132,14 +135,16 @@ END $$;
 -- Keep the newest mark of each running attempt; an attempt that is booked already needs none (a late mark must
 -- not come back to life). Linear in marks.
 CREATE FUNCTION bursar_upsert_marks(p_process uuid, p_marks json, p_hashes text[], p_now timestamptz) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     INSERT INTO usage_mark (request_id, attempt, process_id, content_hash, row, marked_at)
     SELECT (mark ->> 'request_id')::uuid, (mark ->> 'attempt')::smallint, p_process, hash, mark::text, p_now
     FROM ROWS FROM (json_array_elements(p_marks), unnest(p_hashes)) AS marks (mark, hash)
+    -- OFFSET 0 keeps this a look-up by key for each mark; a join was planned for an empty month and read all of it.
     WHERE NOT EXISTS (
         SELECT FROM usage WHERE organisation_id = (mark ->> 'organisation_id')::uuid
             AND started_at = to_timestamp((mark ->> 'started_at_ms')::bigint / 1000.0)
-            AND request_id = (mark ->> 'request_id')::uuid AND attempt = (mark ->> 'attempt')::smallint)
+            AND request_id = (mark ->> 'request_id')::uuid AND attempt = (mark ->> 'attempt')::smallint
+        OFFSET 0)
     ORDER BY 1, 2
     ON CONFLICT (request_id, attempt) DO UPDATE SET process_id = excluded.process_id,
         content_hash = excluded.content_hash, row = excluded.row, marked_at = excluded.marked_at
