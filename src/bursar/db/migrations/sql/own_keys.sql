@@ -1,0 +1,1 @@
+-- Organisations' own provider credentials, and where their requests may go.
