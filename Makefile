@@ -5,6 +5,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 READY := .venv/.ready
+NODE_CLIENTS := tests/e2e/node
+NODE_READY := $(NODE_CLIENTS)/node_modules/.ready
 PYTEST_WORKERS ?= logical
 
 .PHONY: help setup demo test check format bench bench-peers env-example openapi lock clean
@@ -21,7 +23,13 @@ $(READY): locks/dev.txt pyproject.toml scripts/setup
 demo: $(READY) ## a running Bursar with simulated providers, money and a key (PORT=8081 to choose)
 	@exec $(BIN)/bursar demo $(if $(PORT),--port $(PORT))
 
-test: $(READY) ## every test, then the coverage limits
+$(NODE_READY): $(NODE_CLIENTS)/package-lock.json
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null \
+		|| { echo "The tests need Node 20 or newer; found: $$(node --version 2>/dev/null || echo none)" >&2; exit 1; }
+	@cd $(NODE_CLIENTS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+test: $(READY) $(NODE_READY) ## every test, then the coverage limits
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --cov --cov-report= $(ARGS)
 	@$(BIN)/python scripts/coverage_gates.py
@@ -48,7 +56,7 @@ bench: $(READY) ## speed of the gateway; writes bench/results/latest.json (needs
 
 bench-peers: $(READY) ## the same load on other gateways (needs wrk and Node >= 20)
 	@command -v wrk >/dev/null || { echo "make bench-peers needs wrk: apt-get install wrk" >&2; exit 1; }
-	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null \
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null \
 		|| { echo "make bench-peers needs Node 20 or newer; found: $$(node --version 2>/dev/null || echo none)" >&2; exit 1; }
 	@$(BIN)/python bench/peers.py $(ARGS)
 
