@@ -3,14 +3,23 @@
 Source: the public OpenAI OpenAPI document, schema `CreateChatCompletionRequest`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from bursar.core.chat import BadRequest
 from bursar.core.estimate import tokens_of_bytes, tokens_of_text
 from bursar.gateway.dialects import Asked, Call
+from bursar.gateway.dialects.bodies import (
+    NUMBER,
+    Check,
+    check_model,
+    of_type,
+    parse_object,
+    require,
+    within,
+    wrong,
+)
 
 DIALECT = "openai_chat"
 ENDPOINT = "/v1/chat/completions"
@@ -29,16 +38,11 @@ FILE_TOKENS = 10_000
 """A file given by reference or address: its size is unknown here."""
 FILE_BYTES_PER_TOKEN = 4
 N_MAX = 128
-OBJECTS_MAX = 200_000
-VALUES_MAX = 2_000_000
-"""Braces and commas of a body, its texts included: a hundred megabytes of tiny messages would hold up
-everybody for seconds and take fifteen times their size; the longest prompts of today stay far below."""
-NAME_CHARACTERS_MAX = 256
 
 
 def read(body: bytes, asked: Asked = PLAINLY_ASKED) -> Call:
     """Check a request body. Raises `BadRequest` (422) naming the property that is wrong."""
-    raw = _parse(body)
+    raw = parse_object(body)
     check(raw)
     stream = raw.get("stream") is True
     options = raw.get("stream_options") or {}
@@ -57,18 +61,6 @@ def read(body: bytes, asked: Asked = PLAINLY_ASKED) -> Call:
     )
 
 
-def _parse(body: bytes) -> dict[str, Any]:
-    if len(body) > OBJECTS_MAX and (body.count(b"{") > OBJECTS_MAX or body.count(b",") > VALUES_MAX):
-        raise BadRequest("The body has too many parts.", code="invalid_json")
-    try:
-        raw = orjson.loads(body)
-    except orjson.JSONDecodeError as broken:
-        raise BadRequest(f"The body is not valid JSON: {broken.msg}.", code="invalid_json") from None
-    if not isinstance(raw, dict):
-        raise BadRequest("The body must be a JSON object.", code="invalid_json")
-    return raw
-
-
 def _output_bound(raw: Mapping[str, Any]) -> int | None:
     bounds = [raw[name] for name in ("max_completion_tokens", "max_tokens") if raw.get(name) is not None]
     return min(bounds, default=None)
@@ -76,55 +68,22 @@ def _output_bound(raw: Mapping[str, Any]) -> int | None:
 
 def check(raw: Mapping[str, Any]) -> None:
     """Types and ranges of what is known; unknown properties are left to whoever serves the request."""
-    for name in ("model", "messages"):
-        if raw.get(name) is None:
-            raise BadRequest(
-                f"Missing required parameter: '{name}'.", code="missing_required_parameter", param=name
-            )
+    require(raw, "model", "messages")
     for name, value in raw.items():
         checker = _CHECKS.get(name)
         if checker is not None and value is not None:
             checker(name, value)
 
 
-def _wrong(name: str, expected: str) -> BadRequest:
-    return BadRequest(f"Invalid value for '{name}': expected {expected}.", code="invalid_type", param=name)
-
-
-def _of_type(kind: type | tuple[type, ...], expected: str) -> Callable[[str, Any], None]:
-    def checked(name: str, value: Any) -> None:
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise _wrong(name, expected)
-
-    return checked
-
-
-def _within(low: int, high: int, kind: type | tuple[type, ...]) -> Callable[[str, Any], None]:
-    expected = f"{'an integer' if kind is int else 'a number'} between {low} and {high}"
-    of_kind = _of_type(kind, expected)
-
-    def checked(name: str, value: Any) -> None:
-        of_kind(name, value)
-        if not low <= value <= high:
-            raise _wrong(name, expected)
-
-    return checked
-
-
-def _check_model(name: str, value: Any) -> None:
-    if not isinstance(value, str) or not 0 < len(value) <= NAME_CHARACTERS_MAX:
-        raise _wrong(name, f"a string of 1 to {NAME_CHARACTERS_MAX} characters")
-
-
 def _check_messages(name: str, value: Any) -> None:
     if not isinstance(value, list) or not value:
-        raise _wrong(name, "a non-empty array of messages")
+        raise wrong(name, "a non-empty array of messages")
     for position, message in enumerate(value):
         place = f"{name}[{position}]"
         if not isinstance(message, dict):
-            raise _wrong(place, "an object")
+            raise wrong(place, "an object")
         if not isinstance(message.get("role"), str):
-            raise _wrong(f"{place}.role", "a string")
+            raise wrong(f"{place}.role", "a string")
         _check_content(f"{place}.content", message.get("content"))
 
 
@@ -132,57 +91,56 @@ def _check_content(place: str, content: Any) -> None:
     if content is None or isinstance(content, str):
         return
     if not isinstance(content, list):
-        raise _wrong(place, "a string or an array of content parts")
+        raise wrong(place, "a string or an array of content parts")
     for position, part in enumerate(content):
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-            raise _wrong(f"{place}[{position}]", "an object with a 'type'")
+            raise wrong(f"{place}[{position}]", "an object with a 'type'")
 
 
 def _check_stream_options(name: str, value: Any) -> None:
     if not isinstance(value, dict):
-        raise _wrong(name, "an object")
+        raise wrong(name, "an object")
     if not isinstance(value.get("include_usage", False), bool | None):
-        raise _wrong(f"{name}.include_usage", "a boolean")
+        raise wrong(f"{name}.include_usage", "a boolean")
 
 
 def _check_stop(name: str, value: Any) -> None:
     if isinstance(value, str):
         return
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _wrong(name, "a string or an array of strings")
+        raise wrong(name, "a string or an array of strings")
 
 
 def _check_objects(name: str, value: Any) -> None:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise _wrong(name, "an array of objects")
+        raise wrong(name, "an array of objects")
 
 
 _INT64_MAX = 2**63 - 1
-_NUMBER = (int, float)
-_STRING = _of_type(str, "a string")
-_BOOLEAN = _of_type(bool, "a boolean")
-_OBJECT = _of_type(dict, "an object")
-_CHECKS: dict[str, Callable[[str, Any], None]] = {
-    "model": _check_model,
+_STRING = of_type(str, "a string")
+_BOOLEAN = of_type(bool, "a boolean")
+_OBJECT = of_type(dict, "an object")
+_CHECKS: dict[str, Check] = {
+    "model": check_model,
     "messages": _check_messages,
     "stream": _BOOLEAN,
     "stream_options": _check_stream_options,
-    "n": _within(1, N_MAX, int),
-    "max_tokens": _within(1, _INT64_MAX, int),
-    "max_completion_tokens": _within(1, _INT64_MAX, int),
-    "temperature": _within(0, 2, _NUMBER),
-    "top_p": _within(0, 1, _NUMBER),
-    "frequency_penalty": _within(-2, 2, _NUMBER),
-    "presence_penalty": _within(-2, 2, _NUMBER),
-    "top_logprobs": _within(0, 20, int),
-    "seed": _of_type(int, "an integer"),
+    "n": within(1, N_MAX, int),
+    "max_tokens": within(1, _INT64_MAX, int),
+    "max_completion_tokens": within(1, _INT64_MAX, int),
+    "temperature": within(0, 2, NUMBER),
+    "top_p": within(0, 1, NUMBER),
+    "frequency_penalty": within(-2, 2, NUMBER),
+    "presence_penalty": within(-2, 2, NUMBER),
+    "top_logprobs": within(0, 20, int),
+    "seed": of_type(int, "an integer"),
     "logprobs": _BOOLEAN,
     "store": _BOOLEAN,
     "parallel_tool_calls": _BOOLEAN,
     "tools": _check_objects,
     "functions": _check_objects,
-    "tool_choice": _of_type((str, dict), "a string or an object"),
-    "function_call": _of_type((str, dict), "a string or an object"),
+    "tool_choice": of_type((str, dict), "a string or an object"),
+    "function_call": of_type((str, dict), "a string or an object"),
     "response_format": _OBJECT,
     "logit_bias": _OBJECT,
     "metadata": _OBJECT,
@@ -191,7 +149,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "moderation": _OBJECT,
     "prompt_cache_options": _OBJECT,
     "web_search_options": _OBJECT,
-    "modalities": _of_type(list, "an array"),
+    "modalities": of_type(list, "an array"),
     "stop": _check_stop,
     "user": _STRING,
     "safety_identifier": _STRING,
