@@ -29,6 +29,7 @@ from bursar.db.tables.money import (
     wallet,
 )
 from bursar.db.tables.rest import idempotent_answer
+from bursar.db.tables.routing import credential_refusal, provider_health
 from bursar.db.tables.usage import usage, usage_mark, usage_month, usage_quarantine
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "app_user",
     "budget",
     "budget_slice",
+    "credential_refusal",
     "credit_lot",
     "hold",
     "idempotent_answer",
@@ -54,6 +56,7 @@ __all__ = [
     "process",
     "provider",
     "provider_credential",
+    "provider_health",
     "route",
     "setting",
     "usage",

@@ -95,6 +95,8 @@ provider = sa.Table(
     flag("aborts_stop_billing", server_default=sa.true()),
     json("timeouts", server_default="{}"),
     moment("created_at"),
+    text("region", nullable=True),
+    json("breaker", server_default="{}"),
     sa.UniqueConstraint("slug", name="provider_slug_key"),
 )
 
@@ -108,6 +110,7 @@ provider_credential = sa.Table(
     flag("active", server_default=sa.true()),
     sa.Column("priority", sa.Integer, nullable=False, server_default="100"),
     moment("created_at"),
+    sa.UniqueConstraint("id", "provider_id", name="provider_credential_id_provider_key"),
     sa.Index("provider_credential_provider_id_idx", "provider_id"),
 )
 
@@ -123,6 +126,9 @@ model = sa.Table(
     json("capabilities", server_default="{}"),
     sa.Column("margin_percent", sa.Numeric(9, 4), nullable=True),
     moment("created_at"),
+    text("strategy", server_default="priority"),
+    sa.Column("fallbacks", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("min_margin_percent", sa.Numeric(9, 4), nullable=True),
 )
 
 model_alias = sa.Table(
@@ -144,8 +150,27 @@ route = sa.Table(
     sa.Column("weight", sa.Integer, nullable=False, server_default="1"),
     flag("active", server_default=sa.true()),
     moment("created_at"),
-    sa.UniqueConstraint("model_id", "provider_id", "provider_model", name="route_model_provider_key"),
+    uuid("credential_id", nullable=True),
+    text("region", nullable=True),
+    sa.Column("min_margin_percent", sa.Numeric(9, 4), nullable=True),
+    sa.ForeignKeyConstraint(
+        ["credential_id", "provider_id"],
+        ["provider_credential.id", "provider_credential.provider_id"],
+        name="route_credential_fkey",
+    ),
+    sa.UniqueConstraint(
+        "model_id",
+        "provider_id",
+        "provider_model",
+        "credential_id",
+        "region",
+        name="route_model_provider_key",
+        postgresql_nulls_not_distinct=True,
+    ),
     sa.Index("route_provider_id_idx", "provider_id"),
+    sa.Index(
+        "route_credential_id_idx", "credential_id", postgresql_where=sa.text("credential_id IS NOT NULL")
+    ),
 )
 
 price = sa.Table(
