@@ -69,7 +69,8 @@ class Reach:
     """What a request may use beyond plain text in and out.
 
     ``meters``: token classes it carries or may produce (images, audio). ``counters``: how many calls,
-    pictures or seconds at most. ``may_write_cache``: the caller asks for it, or the model does so by itself.
+    pictures, their tokens or seconds at most. ``may_write_cache``: the caller asks for it, or the model does
+    so by itself.
     """
 
     may_write_cache: bool = False
@@ -121,6 +122,6 @@ def _dearest_units(sheet: Mapping[Meter, MeterPrice], reach: Reach) -> tuple[int
     if reach.may_write_cache:
         meters |= CACHE_WRITE_METERS
     return (
-        max(sheet[meter].sale_atto for meter in meters & INPUT_METERS),
-        max(sheet[meter].sale_atto for meter in meters & OUTPUT_METERS),
+        max((sheet[meter].sale_atto for meter in meters & INPUT_METERS if meter in sheet), default=0),
+        max((sheet[meter].sale_atto for meter in meters & OUTPUT_METERS if meter in sheet), default=0),
     )

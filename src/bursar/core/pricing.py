@@ -14,7 +14,8 @@ from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from bursar.core.money import ATTO_DIGITS, asset_scale, round_half_even
-from bursar.core.usage import Meter, Usage
+from bursar.core.service import Service
+from bursar.core.usage import INPUT_METERS, OUTPUT_METERS, Meter, Usage
 
 METER_FALLBACK: Final[Mapping[Meter, tuple[Meter, ...]]] = MappingProxyType(
     {
@@ -36,13 +37,26 @@ METER_FALLBACK: Final[Mapping[Meter, tuple[Meter, ...]]] = MappingProxyType(
         Meter.OUT_VIDEO: (Meter.OUT_TEXT,),
     }
 )
-"""Whose price a meter takes when it has none of its own, in order; each ends at a required meter.
+"""Whose price a meter takes when it has none of its own, in order; each ends at a meter that chats require.
 
 Meters not named here have no stand-in.
 A price list's one price for cache writes of any length is a ``cache_write_unknown`` row.
 """
 
-REQUIRED_METERS: Final = (Meter.IN_FRESH, Meter.OUT_TEXT)
+REQUIRED_METERS: Final[Mapping[Service, tuple[tuple[Meter, ...], ...]]] = MappingProxyType(
+    {
+        Service.CHAT: ((Meter.IN_FRESH, Meter.OUT_TEXT),),
+        Service.EMBEDDINGS: ((Meter.IN_FRESH,),),
+        Service.IMAGES: ((Meter.IMAGE,), (Meter.IN_FRESH, Meter.OUT_IMAGE)),
+    }
+)
+"""What must have a price before a model may be asked to do something: all of one of these groups.
+
+Pictures are sold by the piece, or by the tokens of their prompt and of themselves.
+"""
+
+_TOKENS: Final = INPUT_METERS | OUTPUT_METERS
+_FREE: Final = frozenset({Meter.REQUEST})
 
 
 class ModelNotPriced(LookupError):
@@ -128,8 +142,15 @@ class Quote:
     currency: str
     thresholds: tuple[int, ...]
     sheets: tuple[Mapping[Meter, MeterPrice], ...]
+    included: frozenset[Meter] = _FREE
+    """Used without a price of their own because they are sold as part of something else."""
     memo: dict[object, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
     """Derived unit prices that `bursar.core.estimate` would otherwise work out for every request."""
+
+    @property
+    def is_by_count(self) -> bool:
+        """Nothing but counters is sold: what a provider says of tokens changes no amount."""
+        return _TOKENS.isdisjoint(self.sheets[0])
 
     def sheet(self, input_tokens: int) -> Mapping[Meter, MeterPrice]:
         """The prices for a whole request with so many input tokens."""
@@ -156,19 +177,21 @@ class PriceBook:
 
     def __init__(self, rows: Iterable[PriceRow]) -> None:
         self._rows: dict[tuple[UUID, str, str], list[PriceRow]] = defaultdict(list)
-        self._quotes: dict[tuple[UUID, str, str], tuple[int, int | None, Quote]] = {}
+        self._quotes: dict[tuple[UUID, str, str, Service], tuple[int, int | None, Quote]] = {}
         for row in rows:
             if row.tier_from < 0 or row.cost_atto < 0 or row.sale_atto < 0:
                 raise PriceInvalid(f"price {row.price_id} has a negative figure")
             self._rows[row.provider_id, row.model, row.currency].append(row)
 
-    def quote(self, provider_id: UUID, model: str, currency: str, at_ms: int) -> Quote:
-        """The prices in force at ``at_ms``; raises `ModelNotPriced` unless input and output are priced."""
-        key = (provider_id, model, currency)
+    def quote(
+        self, provider_id: UUID, model: str, currency: str, at_ms: int, service: Service = Service.CHAT
+    ) -> Quote:
+        """The prices in force at ``at_ms``; raises `ModelNotPriced` unless what `service` needs is priced."""
+        key = (provider_id, model, currency, service)
         kept = self._quotes.get(key)
         if kept is not None and kept[0] <= at_ms and (kept[1] is None or at_ms < kept[1]):
             return kept[2]
-        rows = self._rows.get(key, ())
+        rows = self._rows.get(key[:3], ())
         quote = _quote(key, [row for row in rows if row.effective_from_ms <= at_ms])
         since_ms = max(row.effective_from_ms for row in rows if row.effective_from_ms <= at_ms)
         until_ms = min((row.effective_from_ms for row in rows if row.effective_from_ms > at_ms), default=None)
@@ -176,16 +199,36 @@ class PriceBook:
         return quote
 
 
-def _quote(key: tuple[UUID, str, str], rows: Iterable[PriceRow]) -> Quote:
+def _quote(key: tuple[UUID, str, str, Service], rows: Iterable[PriceRow]) -> Quote:
     in_force: dict[tuple[Meter, int], MeterPrice] = {}
     for row in sorted(rows, key=lambda row: (row.effective_from_ms, row.price_id)):
         in_force[row.meter, row.tier_from] = MeterPrice(row.price_id, row.cost_atto, row.sale_atto)
-    missing = [meter for meter in REQUIRED_METERS if (meter, 0) not in in_force]
-    if missing:
-        raise ModelNotPriced(f"{key[1]} has no {' and no '.join(missing)} price in {key[2]}")
+    included = _FREE
+    if key[3] is Service.IMAGES:
+        in_force, included = _of_pictures(in_force)
     thresholds = tuple(sorted({tier_from for _, tier_from in in_force if tier_from}))
     sheets = tuple(_sheet(in_force, threshold) for threshold in (0, *thresholds))
-    return Quote(*key, thresholds, sheets)
+    _check_priced(key, sheets[0])
+    return Quote(*key[:3], thresholds, sheets, included)
+
+
+def _check_priced(key: tuple[UUID, str, str, Service], sheet: Mapping[Meter, MeterPrice]) -> None:
+    groups = REQUIRED_METERS[key[3]]
+    missing = [[meter for meter in group if meter not in sheet] for group in groups]
+    if all(missing):
+        said = ", or ".join(" and no ".join(group) for group in missing)
+        raise ModelNotPriced(f"{key[1]} has no {said} price in {key[2]}")
+
+
+def _of_pictures(
+    in_force: Mapping[tuple[Meter, int], MeterPrice],
+) -> tuple[dict[tuple[Meter, int], MeterPrice], frozenset[Meter]]:
+    """Nothing is sold twice: where a picture has a price, the tokens it was drawn with are part of it."""
+    if (Meter.IMAGE, 0) not in in_force:
+        return dict(in_force), _FREE | {Meter.IMAGE}
+    kept = {place: price for place, price in in_force.items() if place[0] not in OUTPUT_METERS}
+    tokens_in = INPUT_METERS if (Meter.IN_FRESH, 0) not in in_force else frozenset[Meter]()
+    return kept, _FREE | OUTPUT_METERS | tokens_in
 
 
 def _sheet(in_force: Mapping[tuple[Meter, int], MeterPrice], threshold: int) -> Mapping[Meter, MeterPrice]:
@@ -195,7 +238,9 @@ def _sheet(in_force: Mapping[tuple[Meter, int], MeterPrice], threshold: int) -> 
             own[meter] = in_force[meter, tier_from]
     sheet = dict(own)
     for meter, stand_ins in METER_FALLBACK.items():
-        sheet[meter] = next(own[name] for name in (meter, *stand_ins) if name in own)
+        price = next((own[name] for name in (meter, *stand_ins) if name in own), None)
+        if price is not None:
+            sheet[meter] = price
     return MappingProxyType(sheet)
 
 
@@ -233,5 +278,5 @@ def rate(quote: Quote, usage: Usage, asset: str) -> Rating:
         round_half_even(cost, per_unit),
         round_half_even(sale, per_unit),
         tuple(lines),
-        tuple(meter for meter in unpriced if meter is not Meter.REQUEST),
+        tuple(meter for meter in unpriced if meter not in quote.included),
     )
