@@ -97,6 +97,11 @@ def format_price(atto: int) -> str:
     return _format_scaled(atto, ATTO_DIGITS, 0)
 
 
+def format_exact(value: int, digits: int) -> str:
+    """An exact figure that counts 10^-`digits` as plain decimal text without needless zeros."""
+    return _format_scaled(value, digits, 0)
+
+
 def parse_price_per_million(text: str) -> int:
     """Read a price per million units, as price lists print it, as atto per ONE unit."""
     return _as_price(_parse_scaled(text, ATTO_DIGITS - MILLION_DIGITS), text)
