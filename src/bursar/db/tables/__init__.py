@@ -28,6 +28,7 @@ from bursar.db.tables.money import (
     process,
     wallet,
 )
+from bursar.db.tables.own_keys import own_credential, platform_fee
 from bursar.db.tables.rest import idempotent_answer
 from bursar.db.tables.routing import credential_refusal, provider_health
 from bursar.db.tables.usage import usage, usage_mark, usage_month, usage_quarantine
@@ -52,6 +53,8 @@ __all__ = [
     "operator_token",
     "organisation",
     "outbox",
+    "own_credential",
+    "platform_fee",
     "price",
     "process",
     "provider",

@@ -1,7 +1,7 @@
 """What is configured: customers, keys, providers, models, prices."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, UUID
 
 from bursar.db.tables.columns import (
     PRICE,
@@ -27,6 +27,9 @@ organisation = sa.Table(
     text("status", server_default="active"),
     json("outcome_policy", server_default="{}"),
     moment("created_at"),
+    flag("own_keys_fall_back", server_default=sa.false()),
+    sa.Column("allowed_providers", ARRAY(UUID(as_uuid=True)), nullable=True),
+    sa.Column("allowed_regions", ARRAY(sa.Text), nullable=True),
 )
 
 app_user = sa.Table(
