@@ -1,32 +1,27 @@
-"""Any server that speaks OpenAI's chat dialect at its own base URL: vLLM, Ollama, OpenRouter, DeepSeek."""
+"""Any server that speaks OpenAI's chat dialect at its own base URL and has no type of its own here."""
 
 from collections.abc import Mapping
 
 from bursar.adapters.providers import Rule
-from bursar.adapters.providers.dispositions import forwarded
-from bursar.adapters.providers.openai import DISPOSITION as OPENAI
-from bursar.adapters.providers.openai import OpenAI
+from bursar.adapters.providers.dispositions import forwarded, translated
+from bursar.adapters.providers.openai_chat import ChatServer
+from bursar.adapters.providers.openai_chat.style import OPTIONS, Style
 from bursar.adapters.providers.openai_properties import PROPERTIES
 
-_SERVERS_OWN = forwarded("the server decides what it knows")
 DISPOSITION: Mapping[str, Rule] = {
-    **dict.fromkeys(PROPERTIES, _SERVERS_OWN),
-    **{
-        path: OPENAI[path]
-        for path in (
-            "model",
-            "max_completion_tokens",
-            "max_tokens",
-            "stream_options",
-            "stream_options.include_usage",
-        )
-    },
+    **dict.fromkeys(PROPERTIES, forwarded("the server decides what it knows")),
+    "model": translated("the deployment's own model name"),
+    "max_completion_tokens": translated("lowered when the wallet covers less"),
+    "max_tokens": translated("lowered when the wallet covers less"),
+    "stream_options": translated("see its parts"),
+    "stream_options.include_usage": translated("always on upstream; the usage is passed on when asked for"),
 }
+STYLE = Style(options={**OPTIONS, "top_k": "top_k"})
 
 
-class OpenAICompatible(OpenAI):
+class OpenAICompatible(ChatServer):
     """Provider type `openai_compatible`: OpenAI's dialect, older name of the output bound."""
 
     kind = "openai_compatible"
+    style = STYLE
     dispositions = DISPOSITION
-    output_bound = "max_tokens"
