@@ -5,7 +5,8 @@ connections, time-outs and money. There are two ways through an adapter:
 
 * the caller speaks a dialect of the provider's: `PassThrough.edit` changes only the model, the output bound
   and the usage flags of the request, and answers go back byte for byte;
-* he speaks another: `Translator` builds from and reads into the canonical form of `core.chat`.
+* he speaks another: `Translator` builds from and reads into the canonical form of `core.chat`, `Embedder`
+  into that of `core.embedding`.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from bursar.core.chat import ChatAnswer, ChatEvent, ChatRequest
+from bursar.core.embedding import EmbeddingAnswer, EmbeddingRequest
 from bursar.core.sse import Event
 from bursar.core.usage import Usage
 
@@ -120,6 +122,11 @@ class Provider(Protocol):
         ...
 
     @property
+    def embedder(self) -> "Embedder | None":
+        """The way to embeddings through their canonical form; None: there is none."""
+        ...
+
+    @property
     def dispositions(self) -> Mapping[str, Rule]:
         """Every property of the OpenAI chat request and what becomes of it."""
         ...
@@ -191,4 +198,19 @@ class Translator(Protocol):
 
     def read_stream(self, request: ChatRequest, attempt: Attempt) -> StreamReader:
         """A reader for one stream that answers `request`."""
+        ...
+
+
+class Embedder(Protocol):
+    """The way to a provider's embeddings through the canonical form. Embeddings are always answered whole."""
+
+    def build(self, request: EmbeddingRequest, attempt: Attempt) -> UpstreamRequest:
+        """The provider's own request.
+
+        Raises `BadRequest` (`unsupported(request.named("dimensions"), why)`) for what it cannot do.
+        """
+        ...
+
+    def read_answer(self, body: bytes, request: EmbeddingRequest) -> EmbeddingAnswer:
+        """A whole 2xx answer, one vector per input. Raises `ProviderFailure` when it is none."""
         ...

@@ -7,7 +7,9 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from bursar.adapters.providers import Attempt, PassThrough, Provider, ProviderFailure
 from bursar.core.chat import ChatAnswer, ChatEvent, ChatRequest
+from bursar.core.embedding import EmbeddingAnswer, EmbeddingRequest
 from bursar.core.estimate import tokens_of_text
+from bursar.core.service import Service
 from bursar.core.usage import Meter, Usage
 
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
@@ -36,7 +38,9 @@ class Call:
     `endpoint` is what was called, as booked and shown. `raw` is his parsed body; `input_tokens` an estimate
     on the high side; `max_tokens` his own output bound. `include_usage`: a stream's last frames tell usage
     and cost. `headers`: those of his that go to a provider of the same dialect. `stream_type`: the content
-    type of a streamed answer. `counts`: what is held for beside tokens, such as pictures.
+    type of a streamed answer. `service`: what the model is asked to do. `counts`: what is held for beside
+    text, such as pictures and the tokens they are drawn with, for all `n` of them. `variants`: what the price
+    book may call this way of asking, after the model's name and a colon (`hd:1792x1024`), best first.
     """
 
     dialect: str
@@ -53,7 +57,12 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     scope_class: Literal["text", "image"] = "text"
     stream_type: str = EVENT_STREAM
+    service: Service = Service.CHAT
     counts: Mapping[Meter, int] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
+
+
+_NOTHING: Final[Mapping[Meter, int]] = MappingProxyType({})
 
 
 class Measured:
@@ -62,11 +71,12 @@ class Measured:
     `usage` is the latest the provider reported (`None`: it reported none); until `usage_final` it counts
     the input only. `terminal` says whether the answer is known to be complete. `error` is a provider's
     error inside the stream: the exchange swallows such an event, the pipeline ends the answer with `cut`.
+    `counted` is what the caller was handed beside text, such as pictures.
     """
 
     __slots__ = (
-        "_delivered", "_read", "_unread", "_unread_size", "content_filtered", "error", "finish_reason",
-        "output_started", "provider_request_id", "terminal", "usage", "usage_final",
+        "_delivered", "_read", "_unread", "_unread_size", "content_filtered", "counted", "error",
+        "finish_reason", "output_started", "provider_request_id", "terminal", "usage", "usage_final",
     )  # fmt: skip
 
     def __init__(self, read: Callable[[bytes], str]) -> None:
@@ -79,6 +89,7 @@ class Measured:
         self.content_filtered = False
         self.provider_request_id: str | None = None
         self.error: ProviderFailure | None = None
+        self.counted: Mapping[Meter, int] = _NOTHING
         self._delivered = 0
         self._read = read
         self._unread: list[str | bytes] = []
@@ -216,21 +227,17 @@ class Writer(Protocol):
 
 
 class Dialect(Protocol):
-    """One dialect: stateless, a single instance serves every request."""
+    """One dialect: stateless, a single instance serves every request.
+
+    It may also be a `ChatDialect`, an `EmbeddingDialect` or both: then providers of other dialects are
+    reached through the canonical form.
+    """
 
     @property
     def name(self) -> str: ...
 
     def read(self, body: bytes, asked: Asked) -> Call:
         """Check a request body. Raises `BadRequest` (422) naming the property that is wrong."""
-        ...
-
-    def canonical(self, call: Call, provider: Provider) -> ChatRequest:
-        """The canonical form. Raises `BadRequest` naming what neither it nor `provider` can express."""
-        ...
-
-    def writer(self, call: Call, *, created_s: int) -> Writer:
-        """A writer for one answer; `created_s` is the unix time written into it."""
         ...
 
     def passing(self, call: Call, provider: Provider, surface: PassThrough, attempt: Attempt) -> Exchange:
@@ -246,4 +253,28 @@ class Dialect(Protocol):
         extra: Mapping[str, Any] | None = None,
     ) -> bytes:
         """A refusal in this dialect's error shape; `extra` adds fields."""
+        ...
+
+
+class ChatDialect(Dialect, Protocol):
+    """A dialect whose chats can be translated."""
+
+    def canonical(self, call: Call, provider: Provider) -> ChatRequest:
+        """The canonical form. Raises `BadRequest` naming what neither it nor `provider` can express."""
+        ...
+
+    def writer(self, call: Call, *, created_s: int) -> Writer:
+        """A writer for one answer; `created_s` is the unix time written into it."""
+        ...
+
+
+class EmbeddingDialect(Dialect, Protocol):
+    """A dialect whose embedding requests can be translated."""
+
+    def canonical_embedding(self, call: Call, provider: Provider) -> EmbeddingRequest:
+        """The canonical form. Raises `BadRequest` naming what neither it nor `provider` can express."""
+        ...
+
+    def embedding_body(self, call: Call, answer: EmbeddingAnswer) -> bytes:
+        """The body of a whole answer, with the usage in it where the dialect has a place for it."""
         ...

@@ -13,8 +13,8 @@ STREAM_EVENT_TOO_LARGE: Final = "An event of the provider's stream is too large.
 FAILED: Final = 502
 
 
-class SseExchange(ABC):
-    """The shared half of an `Exchange` whose upstream streams server-sent events."""
+class OneAttempt(ABC):
+    """What every `Exchange` begins with: the request, and how failures are classified."""
 
     def __init__(self, call: Call, provider: Provider, attempt: Attempt, request: UpstreamRequest) -> None:
         self.path = request.path
@@ -24,7 +24,6 @@ class SseExchange(ABC):
         self._call = call
         self._provider = provider
         self._attempt = attempt
-        self._framer = Framer()
 
     def opened(self, headers: Mapping[str, str]) -> None:
         """Note the provider's request id."""
@@ -33,6 +32,43 @@ class SseExchange(ABC):
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderFailure:
         """Classify an answer that is not 2xx."""
         return self._provider.failure(status, headers, body, self._attempt)
+
+    @abstractmethod
+    def answer(self, status: int, body: bytes) -> bytes:
+        """The caller's body for a whole 2xx answer. Raises `ProviderFailure` when it is none."""
+
+    @staticmethod
+    def _text_of(frames: bytes) -> str:
+        """The output text in frames whose reading was put off: here nothing is."""
+        return frames.decode("utf-8", "replace")
+
+
+class WholeExchange(OneAttempt):
+    """An `Exchange` that is always answered whole: nothing ever streams."""
+
+    def feed(self, chunk: bytes) -> list[bytes]:  # noqa: ARG002 - the protocol's signature
+        """Nothing streams."""
+        return []
+
+    def end(self) -> list[bytes]:
+        """Nothing streams."""
+        return []
+
+    def tail(self, cost: Mapping[str, Any] | None) -> list[bytes]:  # noqa: ARG002 - the protocol's signature
+        """Nothing streams."""
+        return []
+
+    def cut(self, code: str, message: str, status: int = FAILED) -> list[bytes]:  # noqa: ARG002 - the same
+        """Nothing streams."""
+        return []
+
+
+class SseExchange(OneAttempt):
+    """The shared half of an `Exchange` whose upstream streams server-sent events."""
+
+    def __init__(self, call: Call, provider: Provider, attempt: Attempt, request: UpstreamRequest) -> None:
+        super().__init__(call, provider, attempt, request)
+        self._framer = Framer()
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Frames ready for the caller."""
@@ -57,10 +93,6 @@ class SseExchange(ABC):
             if kept:
                 passed.append(kept)
         return passed
-
-    @abstractmethod
-    def answer(self, status: int, body: bytes) -> bytes:
-        """The caller's body for a whole 2xx answer. Raises `ProviderFailure` when it is none."""
 
     @abstractmethod
     def tail(self, cost: Mapping[str, Any] | None) -> list[bytes]:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from bursar.gateway.dialects import Dialect
+from bursar.gateway.dialects import ChatDialect, Dialect, EmbeddingDialect
 from bursar.gateway.dialects.openai_chat import OpenAIChat
 
-OPENAI_CHAT: Final[Dialect] = OpenAIChat()
+OPENAI_CHAT: Final[ChatDialect] = OpenAIChat()
 
-DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (OPENAI_CHAT,)}
+CHAT_DIALECTS: Final[Mapping[str, ChatDialect]] = {dialect.name: dialect for dialect in (OPENAI_CHAT,)}
+EMBEDDING_DIALECTS: Final[Mapping[str, EmbeddingDialect]] = {}
+DIALECTS: Final[Mapping[str, Dialect]] = {**CHAT_DIALECTS, **EMBEDDING_DIALECTS}

@@ -17,7 +17,7 @@ from bursar.core.chat import (
     ToolCallStarted,
 )
 from bursar.core.sse import parse
-from bursar.gateway.dialects import Call, Dialect
+from bursar.gateway.dialects import Call, ChatDialect
 from bursar.gateway.dialects.exchanges import FAILED, SseExchange
 
 
@@ -26,7 +26,7 @@ class TranslatedExchange(SseExchange):
 
     def __init__(  # noqa: PLR0913 - both sides of one attempt
         self,
-        dialect: Dialect,
+        dialect: ChatDialect,
         call: Call,
         provider: Provider,
         translator: Translator,

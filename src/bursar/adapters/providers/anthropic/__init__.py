@@ -5,7 +5,14 @@ from types import MappingProxyType
 
 import orjson
 
-from bursar.adapters.providers import Attempt, PassThrough, ProviderFailure, Translator, UpstreamRequest
+from bursar.adapters.providers import (
+    Attempt,
+    Embedder,
+    PassThrough,
+    ProviderFailure,
+    Translator,
+    UpstreamRequest,
+)
 from bursar.adapters.providers.anthropic.answer import MessageStream, read_message
 from bursar.adapters.providers.anthropic.dispositions import DISPOSITION
 from bursar.adapters.providers.anthropic.request import cache_control, message_body
@@ -21,6 +28,7 @@ class Anthropic:
 
     kind = "anthropic"
     passes: Mapping[str, PassThrough] = MappingProxyType({})
+    embedder: Embedder | None = None
     dispositions = DISPOSITION
 
     @property
