@@ -107,13 +107,19 @@ _SCHEMA = record(
 )
 
 
-class Builder:
-    """Builds values for one schema; `hints` are words of the prompt worth repeating (a city, a name)."""
+_BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 
-    def __init__(self, root: Any, dice: Dice, hints: tuple[str, ...] = ()) -> None:
+
+class Builder:
+    """Builds values for one schema; `hints`, `numbers`: of the prompt, worth repeating (a city, a sum)."""
+
+    def __init__(
+        self, root: Any, dice: Dice, hints: tuple[str, ...] = (), numbers: tuple[int, ...] = ()
+    ) -> None:
         self._root = root
         self._dice = dice
         self._hints = hints
+        self._numbers = list(numbers)
         self._nodes = 0
 
     def build(self) -> Any:
@@ -220,6 +226,8 @@ class Builder:
 
     def _number(self, schema: dict[str, Any], *, whole: bool) -> int | float:
         step = abs(schema.get("multipleOf", 1)) or 1
+        if self._numbers and not _BOUNDS & schema.keys():
+            return self._numbers.pop(0)
         low, high = schema.get("minimum"), schema.get("maximum")
         if "exclusiveMinimum" in schema:
             low = schema["exclusiveMinimum"] + (step if whole else step / 2)

@@ -16,6 +16,7 @@ CALL_OVERHEAD_TOKENS = 8
 ECHO_CHARACTERS_MAX = 262_144
 RESULT_CHARACTERS_MAX = 400
 HINTS_MAX = 4
+HINT_CHARACTERS_MAX = 4096
 JSON_ANSWER_TOKENS = 12
 LENGTH_MIN, LENGTH_SPREAD = 24, 41
 TOOL_WORD_LETTERS = 4
@@ -23,6 +24,9 @@ REFUSAL = "I'm sorry, but I can't help with that."
 
 _DIRECTIVE = re.compile(r"\s*\[\[sim:[^\]]*\]\]")
 _PROPER = re.compile(r"(?<=[a-z,] )[A-Z][A-Za-z]{2,}")
+_QUOTED = re.compile(r"(?<!\w)'([^'\n]{1,60})'(?!\w)")
+_NUMBER = re.compile(r"(?<![\w.,-])[0-9]{1,9}(?![\w.,]*[0-9])")
+_KEY = re.compile(r"`([A-Za-z_]{1,40})`")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
 
@@ -155,9 +159,10 @@ def _text(ask: Ask, dice: Dice) -> list[str]:
     faults = ask.faults
     given = REFUSAL if faults.refusal else faults.text
     if given is None and ask.schema is not None:
-        given = orjson.dumps(Builder(ask.schema, dice, _hints(ask.said)).build()).decode()
+        given = orjson.dumps(_builder(ask.schema, ask, dice).build()).decode()
     if given is None and ask.json_object:
-        given = orjson.dumps({"answer": "".join(write(dice, JSON_ANSWER_TOKENS))}).decode()
+        keys = _KEY.findall(plain(ask.said)[:HINT_CHARACTERS_MAX])[:HINTS_MAX] or ["answer"]
+        given = orjson.dumps({key: "".join(write(dice, JSON_ANSWER_TOKENS)) for key in keys}).decode()
     if given is None and faults.echo:
         given = plain(ask.said)[:ECHO_CHARACTERS_MAX]
     return tokens.pieces(given) if given is not None else _prose(ask, dice)
@@ -179,9 +184,16 @@ def plain(text: str) -> str:
     return _DIRECTIVE.sub("", text).strip()
 
 
-def _hints(said: str) -> tuple[str, ...]:
-    """Capitalised words inside sentences: likely the place or person a tool is asked about."""
-    return tuple(_PROPER.findall(plain(said)[:4096])[:HINTS_MAX])
+def _builder(schema: Any, ask: Ask, dice: Dice) -> Builder:
+    """Builds what fits `schema`, of what the prompt speaks of where it can.
+
+    That is what stands in quotes, else capitalised words inside sentences (likely the place or person a tool
+    is asked about), and whole numbers.
+    """
+    said = plain(ask.said)[:HINT_CHARACTERS_MAX]
+    names = _QUOTED.findall(said) or _PROPER.findall(said)
+    numbers = [int(number) for number in _NUMBER.findall(said)]
+    return Builder(schema, dice, tuple(names[:HINTS_MAX]), tuple(numbers[:HINTS_MAX]))
 
 
 def _calls(ask: Ask, dice: Dice) -> tuple[Call, ...]:
@@ -221,5 +233,5 @@ def _call(tool: Tool, ask: Ask, dice: Dice) -> Call:
     letters = dice.letters(24)
     if tool.custom:
         return Call(letters=letters, name=tool.name, arguments="".join(write(dice, 12)), custom=True)
-    value = Builder(tool.schema, dice, _hints(ask.said)).build() if tool.schema else {}
+    value = _builder(tool.schema, ask, dice).build() if tool.schema else {}
     return Call(letters=letters, name=tool.name, arguments=orjson.dumps(value).decode())
