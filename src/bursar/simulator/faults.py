@@ -105,6 +105,7 @@ class Faults:
     cached: int | None = _number("input tokens read from cache")
     cache_write: int | None = _number("OpenAI cache_write_tokens; Anthropic 5-minute writes")
     cache_write_1h: int | None = _number("Anthropic 1-hour writes")
+    cache_write_12h: int | None = _number("OpenAI responses: 12-hour writes")
     reasoning: int | None = _number("reasoning / thinking tokens", high=GENERATED_MAX)
     redacted: bool = _flag("Anthropic: a redacted_thinking block before the text")
     web_search: int | None = _number("Anthropic server_tool_use.web_search_requests")
@@ -118,6 +119,7 @@ class Faults:
     content_filter: bool = _flag("cut off by the content filter (Anthropic: refusal)")
     refusal: bool = _flag("the model refuses (OpenAI: message.refusal)")
     length: bool = _flag("stop for length whatever was asked")
+    failed: bool = _flag("OpenAI responses: the response ends as failed, its usage told")
 
 
 NONE = Faults()

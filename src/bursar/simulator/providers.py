@@ -14,6 +14,8 @@ from bursar.simulator.faults import GENERATED_MAX, NONE, Faults, in_model
 from bursar.simulator.openai_chat import errors as openai_errors
 from bursar.simulator.openai_chat import reading as openai_reading
 from bursar.simulator.openai_chat import writing as openai_writing
+from bursar.simulator.openai_responses import reading as responses_reading
+from bursar.simulator.openai_responses import writing as responses_writing
 from bursar.simulator.prompt_cache import OPENAI_TOKENS_MIN, PromptCache
 from bursar.simulator.reply import GARBAGE, Refused, Reply, json_reply
 from bursar.simulator.settings import SimulatorSettings
@@ -59,6 +61,10 @@ class Providers:
             if request.method != "POST":
                 raise refuse("bad_method", method=request.method, path=path)
             return self._chat(request.body, key, compatible=compatible)
+        if path == "/v1/responses" and not compatible:
+            if request.method != "POST":
+                raise refuse("bad_method", method=request.method, path=path)
+            return self._response(request.body, key)
         if path == "/v1/models" and request.method == "GET":
             models = [_shown_model(model) for model in OPENAI.models.values()]
             return json_reply(200, {"object": "list", "data": models}, openai_errors.HEADERS)
@@ -101,6 +107,24 @@ class Providers:
         reply = (openai_writing.stream if chat.stream else openai_writing.whole)(chat, turns, cached)
         repeatable = chat.input_tokens < OPENAI_TOKENS_MIN and faults.times is None
         broken = openai_errors.faulty(Faults(status=500), model=name, key=key, compatible=compatible)
+        return _spoiled(replace(reply, repeatable=repeatable), broken)
+
+    def _response(self, content: bytes, key: str) -> Reply:
+        raw = openai_reading.parse(content)
+        name = in_model(str(raw["model"]))[0]
+        queued = self._queue.take("openai", name, key)
+        asked = responses_reading.understand(raw, queued, answer_tokens=self._settings.answer_tokens)
+        if self._used_up(asked.ask.faults, asked.ask.seed):
+            asked = replace(asked, ask=replace(asked.ask, faults=NONE))
+        faults = asked.ask.faults
+        failed = openai_errors.faulty(faults, model=name, key=key, compatible=False)
+        if failed is not None:
+            return failed
+        cached = self._cache.automatic(f"{key}\n{name}".encode(), asked.prompt, asked.input_tokens)
+        write = responses_writing.stream if asked.stream else responses_writing.whole
+        reply = write(asked, compose(asked.ask), cached)
+        repeatable = asked.input_tokens < OPENAI_TOKENS_MIN and faults.times is None
+        broken = openai_errors.faulty(Faults(status=500), model=name, key=key, compatible=False)
         return _spoiled(replace(reply, repeatable=repeatable), broken)
 
     # Anthropic

@@ -27,6 +27,7 @@ PREPARED_REQUEST_BYTES_MAX = 16 * 1024
 AT_ONCE_EVENTS_MAX = 512
 CONTENT_WORDS = frozenset((
     "input_tokens", "output_tokens", "reported_output", "cached", "cache_write", "cache_write_1h",
+    "cache_write_12h", "failed",
     "reasoning", "web_search", "service_tier", "text", "echo", "unicode", "tool", "tools", "content_filter",
     "refusal", "length", "no_usage", "zero_usage", "no_final_usage", "running_usage", "wrong_total",
     "extra_fields", "no_finish", "times", "redacted",
