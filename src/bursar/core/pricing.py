@@ -183,6 +183,11 @@ class PriceBook:
                 raise PriceInvalid(f"price {row.price_id} has a negative figure")
             self._rows[row.provider_id, row.model, row.currency].append(row)
 
+    def knows(self, provider_id: UUID, model: str, currency: str, at_ms: int) -> bool:
+        """Whether the book has a price of any meter under this name at ``at_ms``."""
+        rows = self._rows.get((provider_id, model, currency), ())
+        return any(row.effective_from_ms <= at_ms for row in rows)
+
     def quote(
         self, provider_id: UUID, model: str, currency: str, at_ms: int, service: Service = Service.CHAT
     ) -> Quote:

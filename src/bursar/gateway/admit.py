@@ -1,11 +1,11 @@
 """Fund before run: which model, at what price, how much it may cost at most, and a hold for it."""
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from bursar.core.estimate import Reach, affordable_output, hold_amount, output_bound
 from bursar.core.money import format_amount
-from bursar.core.pricing import ModelNotPriced
+from bursar.core.pricing import ModelNotPriced, Quote
+from bursar.core.service import Service
 from bursar.core.usage import Meter
 from bursar.gateway.dialects import Call
 from bursar.gateway.errors import (
@@ -14,9 +14,10 @@ from bursar.gateway.errors import (
     model_not_allowed,
     model_not_found,
     model_not_priced,
+    wrong_endpoint,
 )
 from bursar.gateway.outputs import OutputHistory
-from bursar.gateway.snapshot import KeyRecord, ModelRecord, Snapshot
+from bursar.gateway.snapshot import KeyRecord, ModelRecord, Route, Snapshot
 from bursar.gateway.ticket import Offer
 from bursar.gateway.treasury import Hold, Treasury, Unfunded
 
@@ -24,6 +25,7 @@ CLAMPED_TOKENS_MIN: Final = 16  # an answer cut shorter than this serves nobody:
 
 _TEXT: Final = Reach(may_write_cache=True)
 _AUDIO: Final = Reach(may_write_cache=True, meters=frozenset({Meter.IN_AUDIO, Meter.OUT_AUDIO}))
+_NO_OUTPUT: Final = Reach()
 
 
 def choose_model(snapshot: Snapshot, key: KeyRecord, name: str) -> ModelRecord:
@@ -42,21 +44,23 @@ def choose_model(snapshot: Snapshot, key: KeyRecord, name: str) -> ModelRecord:
     return model
 
 
-def offers_for(snapshot: Snapshot, key: KeyRecord, model: ModelRecord, now_ms: int) -> tuple[Offer, ...]:
+def offers_for(
+    snapshot: Snapshot, key: KeyRecord, model: ModelRecord, call: Call, now_ms: int
+) -> tuple[Offer, ...]:
     """The routes that have credentials and a price in the wallet's currency, best first.
 
     Raises:
-        GatewayError: 503 when there is none.
+        GatewayError: 400 when the model is not for what is asked of it, 503 when there is no route.
     """
+    if call.service not in model.services:
+        raise wrong_endpoint(model.name, call.endpoint, model.services)
     offers = []
     unpriced = False
     for route in model.routes:
         if not route.credentials:
             continue
         try:
-            quote = snapshot.prices.quote(
-                route.provider_id, route.deployment.provider_model, key.asset, now_ms
-            )
+            quote = _quote(snapshot, key, route, call, now_ms)
         except ModelNotPriced:
             unpriced = True
         else:
@@ -68,6 +72,16 @@ def offers_for(snapshot: Snapshot, key: KeyRecord, model: ModelRecord, now_ms: i
     raise GatewayError(
         503, "model_unavailable", f"No provider serves the model {model.name!r} at the moment.", param="model"
     )
+
+
+def _quote(snapshot: Snapshot, key: KeyRecord, route: Route, call: Call, now_ms: int) -> Quote:
+    """The prices in force: those of this very way of asking, where the book has such a name."""
+    model = route.deployment.provider_model
+    for variant in call.variants:
+        name = f"{model}:{variant}"
+        if snapshot.prices.knows(route.provider_id, name, key.asset, now_ms):
+            return snapshot.prices.quote(route.provider_id, name, key.asset, now_ms, call.service)
+    return snapshot.prices.quote(route.provider_id, model, key.asset, now_ms, call.service)
 
 
 class Funded(NamedTuple):
@@ -126,7 +140,7 @@ class Funding:
     ) -> Funded:
         """The caller set no bound: impose the one his money covers."""
         tokens = min(
-            affordable_output(offer.quote, spendable, call.input_tokens, key.asset, reach_of(call.raw))
+            affordable_output(offer.quote, spendable, call.input_tokens, key.asset, reach_of(call))
             for offer in offers
         )
         each = tokens // call.n
@@ -146,13 +160,18 @@ def extension(offer: Offer, key: KeyRecord, output_tokens: int) -> int:
     return hold_amount(offer.quote, 0, output_tokens, key.asset, _TEXT)
 
 
-def reach_of(raw: Mapping[str, Any]) -> Reach:
+def reach_of(call: Call) -> Reach:
     """Which dearer meters a request can touch beyond text."""
+    if call.service is Service.EMBEDDINGS:
+        return _NO_OUTPUT
+    if call.counts:
+        return Reach(counters={Meter.REQUEST: 1, **call.counts})
+    raw = call.raw
     return _AUDIO if raw.get("audio") is not None or "audio" in (raw.get("modalities") or ()) else _TEXT
 
 
 def _dearest(offers: tuple[Offer, ...], key: KeyRecord, call: Call, output_tokens: int) -> int:
-    reach = reach_of(call.raw)
+    reach = reach_of(call)
     if len(offers) == 1:
         return hold_amount(offers[0].quote, call.input_tokens, output_tokens, key.asset, reach)
     return max(

@@ -49,7 +49,7 @@ def abandon(gw: Gateway, ticket: Ticket) -> None:
 
 def _bills_on(attempt: Attempt) -> bool:
     """The provider has the request and goes on billing it."""
-    return attempt.sent and not attempt.offer.route.aborts_stop_billing
+    return attempt.sent and not attempt.stops_on_abort
 
 
 def _stop(attempt: Attempt) -> None:

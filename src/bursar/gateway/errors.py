@@ -1,7 +1,9 @@
 """What the gateway refuses, and how it says so. The edge maps these once, in the caller's own dialect."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from bursar.core.service import ENDPOINTS, Service
 
 
 class GatewayError(Exception):
@@ -54,6 +56,14 @@ def model_not_found(name: str, successor: str | None = None) -> GatewayError:
     return GatewayError(
         404, "model_not_found", f"The model {name!r} does not exist.{hint}", param="model", extra=extra
     )
+
+
+def wrong_endpoint(name: str, asked: str, services: Collection[Service]) -> GatewayError:
+    """The model is not for this; the endpoints it can be asked at are named."""
+    endpoints = [ENDPOINTS[service] for service in Service if service in services]
+    places = " or ".join(endpoints) or "none"
+    message = f"The model {name!r} cannot be asked at {asked}, but at: {places}."
+    return GatewayError(400, "wrong_endpoint", message, param="model", extra={"endpoints": endpoints})
 
 
 def model_not_allowed(name: str) -> GatewayError:

@@ -7,6 +7,7 @@ import structlog
 
 from bursar.adapters.providers import ProviderFailure, broken_answer
 from bursar.adapters.upstream import Answer, UpstreamError
+from bursar.core.service import Service
 from bursar.gateway.dialects import Measured
 from bursar.gateway.errors import GatewayError
 from bursar.gateway.exchange import open_exchange
@@ -140,6 +141,8 @@ def _new_attempt(gw: Gateway, ticket: Ticket, number: int, offer: Offer, credent
         credential=credential,
         exchange=exchange,
         started_mono_ms=gw.clock.monotonic_ms(),
+        # a picture is made to the end and billed, whether or not anybody waits for it
+        stops_on_abort=route.aborts_stop_billing and ticket.call.service is not Service.IMAGES,
     )
 
 
@@ -171,7 +174,7 @@ async def _send(gw: Gateway, attempt: Attempt, inbound: Inbound) -> Answer:
         url, exchange.headers, exchange.body, route.timeouts, on_send=attempt.note_sent
     )
     try:
-        if route.aborts_stop_billing:
+        if attempt.stops_on_abort:
             return await inbound.until_hangup(sending)
         opening = asyncio.ensure_future(sending)
         try:
@@ -231,7 +234,7 @@ def _close(attempt: Attempt) -> None:
 
 
 async def _until_hangup(attempt: Attempt, inbound: Inbound, reading: Awaitable[T]) -> T:
-    if attempt.offer.route.aborts_stop_billing:
+    if attempt.stops_on_abort:
         return await inbound.until_hangup(reading)
     task = asyncio.ensure_future(reading)
     try:

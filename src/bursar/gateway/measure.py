@@ -1,6 +1,6 @@
 """From what an attempt produced to what is booked: the outcome, and the figures each side is rated from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bursar.core.payer import Basis, Outcome, usage_for, who_pays
@@ -10,7 +10,7 @@ from bursar.gateway.dialects import Measured
 from bursar.gateway.ticket import Attempt, Ticket
 
 TOKENS_PER_S: Final = 50  # assumed speed of an unseen answer: a common rate of today's large models
-_UNSEEN: Final = (Outcome.HANGUP_BEFORE_OUTPUT, Outcome.CRASHED_UNANSWERED)
+_UNANSWERED: Final = (Outcome.HANGUP_BEFORE_OUTPUT, Outcome.CRASHED_UNANSWERED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +25,14 @@ class Verdict:
     flags: list[str]
 
 
-def ending(measured: Measured) -> Outcome:
+def ending(attempt: Attempt) -> Outcome:
     """How an answer ended whose stream or body came to its end while the caller was there."""
+    measured = attempt.exchange.measured
     if measured.error is not None or not measured.terminal:
         if measured.output_started:
             return Outcome.PROVIDER_ERROR_AFTER_OUTPUT
         return Outcome.PROVIDER_ERROR_BEFORE_OUTPUT
-    if measured.usage is None or not measured.usage_final:
+    if measured.usage is None or not (measured.usage_final or attempt.offer.quote.is_by_count):
         return Outcome.USAGE_MISSING
     if measured.explicit_zero:
         return Outcome.USAGE_ZERO
@@ -89,7 +90,11 @@ def _figures(ticket: Ticket, attempt: Attempt, outcome: Outcome, now_mono_ms: in
     if measured.terminal and measured.usage is not None and measured.usage_final:
         delivered_tokens = min(delivered_tokens, measured.usage.output_tokens)  # our own count runs high
     delivered = _with_output(ticket, measured, delivered_tokens)
-    if outcome in _UNSEEN and not ticket.call.stream:
+    if ticket.call.counts and measured.terminal and measured.usage is not None and measured.usage_final:
+        delivered = measured.usage  # a picture made is a picture sold: it has no half
+    if outcome in _UNANSWERED and ticket.call.counts and not measured.terminal:
+        estimated = _all_asked_for(ticket, measured)
+    elif outcome in _UNANSWERED and not ticket.call.stream:
         unseen = _unseen_output(ticket, attempt, now_mono_ms)
         estimated = _with_output(ticket, measured, unseen)
     else:
@@ -112,8 +117,15 @@ def _with_output(ticket: Ticket, measured: Measured, output_tokens: int) -> Usag
         quantities = {Meter.IN_FRESH: ticket.call.input_tokens}
     if output_tokens:
         quantities[Meter.OUT_TEXT] = output_tokens
+    quantities |= measured.counted
     raw = None if reported is None else reported.raw
     return Usage(quantities, raw=raw, estimated=True)
+
+
+def _all_asked_for(ticket: Ticket, measured: Measured) -> Usage:
+    """Pictures nobody waited for: their maker goes on to the end, so all of them count as made."""
+    usage = _with_output(ticket, measured, 0)
+    return replace(usage, quantities={**usage.quantities, **ticket.call.counts})
 
 
 def _unseen_output(ticket: Ticket, attempt: Attempt, now_mono_ms: int) -> int:

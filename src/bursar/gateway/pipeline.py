@@ -114,7 +114,7 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
     body = await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
     call = dialect.read(body, asked)
     model = choose_model(snapshot, key, call.model)
-    offers = offers_for(snapshot, key, model, now_ms)
+    offers = offers_for(snapshot, key, model, call, now_ms)
     gw.lookout.add(inbound)
     funded = await gw.funding.hold(key, call, model, offers)
     return Ticket(
@@ -134,7 +134,7 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
 
 async def _answer(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:
     """A whole answer: settle, then release."""
-    settled = await settle(gw, ticket, attempt, ending(attempt.exchange.measured), status=200)
+    settled = await settle(gw, ticket, attempt, ending(attempt), status=200)
     await inbound.respond(200, {**JSON_HEADERS, **settled.headers(ticket)}, attempt.reply)
 
 
@@ -152,7 +152,7 @@ async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         leave(gw, ticket, attempt)
         return
     if failure is None:
-        settled = await settle(gw, ticket, attempt, ending(attempt.exchange.measured), status=200)
+        settled = await settle(gw, ticket, attempt, ending(attempt), status=200)
         await inbound.end(attempt.exchange.tail(settled.cost_fields(ticket)))
         return
     await _settle_broken(gw, ticket, attempt, failure)
@@ -165,7 +165,7 @@ async def _settle_broken(gw: Gateway, ticket: Ticket, attempt: Attempt, failure:
     measured = attempt.exchange.measured
     if attempt.answer is not None:
         attempt.answer.close()
-    outcome = Outcome.CUT_OFF if failure.code == OUT_OF_FUNDS else ending(measured)
+    outcome = Outcome.CUT_OFF if failure.code == OUT_OF_FUNDS else ending(attempt)
     attempt.delivered_tokens = measured.delivered_tokens
     return await settle(gw, ticket, attempt, outcome, status=failure.status, error_code=failure.code)
 

@@ -6,6 +6,7 @@ from typing import Any
 from bursar.core.booking import UsageRow
 from bursar.core.money import format_amount
 from bursar.core.payer import Outcome
+from bursar.core.service import Service
 from bursar.core.usage import Meter
 from bursar.gateway.measure import Verdict, judge
 from bursar.gateway.runtime import Gateway
@@ -69,7 +70,7 @@ async def settle(  # noqa: PLR0913 - what happened, and how it is told
     row = usage_row(ticket, attempt, verdict, now_ms, status=status, error_code=error_code)
     ticket.hold.settle(verdict.sale)
     gw.under_way.pop(ticket.request_id, None)
-    if outcome is Outcome.COMPLETED:
+    if outcome is Outcome.COMPLETED and ticket.call.service is Service.CHAT:
         usage = verdict.usage
         gw.outputs.note(
             ticket.key.api_key_id,

@@ -17,6 +17,7 @@ from bursar.adapters.providers import Deployment, Provider
 from bursar.adapters.upstream import Timeouts
 from bursar.core.payer import Basis, Outcome, OutcomePolicy, Payment
 from bursar.core.pricing import PriceBook, PriceRow
+from bursar.core.service import UNSAID, Service
 from bursar.core.usage import Meter
 
 log = structlog.get_logger()
@@ -83,6 +84,7 @@ class ModelRecord:
     is_retired: bool
     successor: str | None
     routes: tuple[Route, ...]
+    services: frozenset[Service] = UNSAID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +230,14 @@ def _model(routes: Mapping[str, tuple[Route, ...]], row: Mapping[str, Any]) -> M
         is_retired=row["status"] == "retired",
         successor=row["successor"],
         routes=routes.get(row["id"], ()),
+        services=_services(row.get("capabilities") or {}),
     )
+
+
+def _services(capabilities: Mapping[str, Any]) -> frozenset[Service]:
+    """What the model does; those this version does not know are left out, so a newer one may add some."""
+    said = capabilities.get("services")
+    return UNSAID if said is None else frozenset(service for service in Service if service in said)
 
 
 def price_row(row: Mapping[str, Any]) -> PriceRow:

@@ -60,7 +60,7 @@ class Attempt:
     `sent`: something of the request may have reached the provider. `delivered_tokens`: output handed to the
     caller when he hung up or was cut off, None while he is still there. `opening`, `pending`: a request or a
     read that goes on although nobody waits for it. `first_frames`, `reply`: what a stream began with, or the
-    whole answer, ready for the caller.
+    whole answer, ready for the caller. `stops_on_abort`: closing the connection ends the provider's bill.
     """
 
     number: int
@@ -68,6 +68,7 @@ class Attempt:
     credential: Credential
     exchange: Exchange
     started_mono_ms: int
+    stops_on_abort: bool = True
     answer: Answer | None = None
     sent: bool = False
     first_byte_ms: int | None = None

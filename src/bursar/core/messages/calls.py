@@ -135,6 +135,18 @@ _MODELS: Final[Mapping[str, tuple[Words, ...]]] = {
             "此密钥无权使用模型 {name}。",
         ),
     ),
+    "wrong_endpoint": (
+        Words(
+            "This model cannot be asked here.",
+            "이 엔드포인트에서는 사용할 수 없는 모델입니다.",
+            "该模型不能通过此接口调用。",
+        ),
+        Words(
+            "The model {name} cannot be asked at {asked}, but at: {places}.",
+            "{name} 모델은 {asked}에서 사용할 수 없습니다. 다음 엔드포인트를 사용해 주세요: {places}.",
+            "模型 {name} 不能通过 {asked} 调用，请使用：{places}。",
+        ),
+    ),
     "model_not_priced": (
         Words(
             "This model has no price yet.",
