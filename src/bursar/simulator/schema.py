@@ -107,7 +107,7 @@ _SCHEMA = record(
 )
 
 
-_BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+_ODD_BOUNDS = {"exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 
 
 class Builder:
@@ -226,9 +226,11 @@ class Builder:
 
     def _number(self, schema: dict[str, Any], *, whole: bool) -> int | float:
         step = abs(schema.get("multipleOf", 1)) or 1
-        if self._numbers and not _BOUNDS & schema.keys():
-            return self._numbers.pop(0)
         low, high = schema.get("minimum"), schema.get("maximum")
+        if self._numbers and not _ODD_BOUNDS & schema.keys():
+            given = self._numbers[0]
+            if (low is None or low <= given) and (high is None or given <= high):
+                return self._numbers.pop(0)
         if "exclusiveMinimum" in schema:
             low = schema["exclusiveMinimum"] + (step if whole else step / 2)
         if "exclusiveMaximum" in schema:

@@ -26,7 +26,7 @@ _DIRECTIVE = re.compile(r"\s*\[\[sim:[^\]]*\]\]")
 _PROPER = re.compile(r"(?<=[a-z,] )[A-Z][A-Za-z]{2,}")
 _QUOTED = re.compile(r"(?<!\w)'([^'\n]{1,60})'(?!\w)")
 _NUMBER = re.compile(r"(?<![\w.,-])[0-9]{1,9}(?![\w.,]*[0-9])")
-_KEY = re.compile(r"`([A-Za-z_]{1,40})`")
+_KEY = re.compile(r"['`]([A-Za-z_]{1,40})['`](?=(?: and ['`]\w+['`])* (?:keys?|fields?|propert))")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
 
