@@ -32,17 +32,21 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
         JOIN wallet ON wallet.organisation_id = organisation.id AND wallet.asset = organisation.currency
         WHERE api_key.active AND api_key.revoked_at IS NULL""",
     "providers": """
-        SELECT id, slug, name, kind, base_url, aborts_stop_billing, timeouts FROM provider WHERE active""",
+        SELECT id, slug, name, kind, base_url, aborts_stop_billing, timeouts, region, breaker FROM provider
+        WHERE active""",
     "credentials": """
-        SELECT id, provider_id, sealed, hint, priority FROM provider_credential
+        SELECT id, provider_id, sealed, hint, priority, xmin::text AS version FROM provider_credential
         WHERE active ORDER BY provider_id, priority, id""",
     "models": """
         SELECT id, display_name, context_window, output_tokens_max, status, successor, capabilities,
+            strategy, fallbacks, min_margin_percent,
             floor(extract(epoch FROM created_at))::bigint AS created_s
         FROM model ORDER BY id""",
     "aliases": "SELECT alias, model_id FROM model_alias ORDER BY alias",
     "routes": """
-        SELECT id, model_id, provider_id, provider_model, priority, weight FROM route
+        SELECT id, model_id, provider_id, provider_model, priority, weight, credential_id, region,
+            min_margin_percent
+        FROM route
         WHERE active ORDER BY model_id, priority, weight DESC, id""",
     "prices": PRICES,
     "settings": "SELECT key, value FROM setting ORDER BY key",

@@ -6,6 +6,7 @@ Memory and load time grow linearly with keys (about 500 bytes each) and prices; 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -15,8 +16,10 @@ import structlog
 
 from bursar.adapters.providers import Deployment, Provider
 from bursar.adapters.upstream import Timeouts
+from bursar.core.breaker import DEFAULT_RULE, BreakerRule
 from bursar.core.payer import Basis, Outcome, OutcomePolicy, Payment
 from bursar.core.pricing import PriceBook, PriceRow
+from bursar.core.routing import MARGIN_SCALE, Strategy
 from bursar.core.service import UNSAID, Service
 from bursar.core.usage import Meter
 
@@ -30,6 +33,8 @@ OUTPUT_TOKENS_UNKNOWN: Final = 16_384  # the bound of a model whose limit nobody
 
 
 DEFAULT_TIMEOUTS: Final = Timeouts()
+NOBODY: Final = UUID(int=0)
+MARGIN_SETTING: Final = "min_margin_percent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +64,22 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
+    """`version` changes whenever its row does. `is_own`: it is an organisation's, not ours."""
+
     credential_id: UUID
     secret: str = field(repr=False)
+    priority: int = 100
+    version: str = ""
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One way to serve a model: a deployment and the credentials to reach it with, best first."""
+    """One way to serve a model: a deployment and the credentials to reach it with, best first.
+
+    `slug`: the provider's short name. `margin_floor`: the least sale over cost, in `MARGIN_SCALE`. `lanes`:
+    what `bursar.gateway.routing` knows of it with each credential, by the credential's id; at most one each.
+    """
 
     provider_id: UUID
     provider: Provider
@@ -73,6 +87,14 @@ class Route:
     credentials: tuple[Credential, ...]
     timeouts: Timeouts
     aborts_stop_billing: bool
+    route_id: UUID = NOBODY
+    slug: str = ""
+    priority: int = 100
+    weight: int = 1
+    region: str | None = None
+    margin_floor: int | None = None
+    breaker: BreakerRule = DEFAULT_RULE
+    lanes: dict[UUID, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +106,9 @@ class ModelRecord:
     is_retired: bool
     successor: str | None
     routes: tuple[Route, ...]
+    strategy: Strategy = Strategy.PRIORITY
+    fallbacks: tuple[str, ...] = ()
+    context_window: int | None = None
     services: frozenset[Service] = UNSAID
 
 
@@ -165,7 +190,12 @@ def _credentials(
 ) -> dict[UUID, list[Credential]]:
     def opened(row: Mapping[str, Any]) -> tuple[UUID, Credential]:
         secret = open_secret(bytes(row["sealed"]))
-        return row["provider_id"], Credential(credential_id=row["id"], secret=secret)
+        return row["provider_id"], Credential(
+            credential_id=row["id"],
+            secret=secret,
+            priority=row.get("priority", 100),
+            version=row.get("version", ""),
+        )
 
     found: dict[UUID, list[Credential]] = {}
     for provider_id, credential in _usable("credential", rows, opened):
@@ -181,6 +211,7 @@ def _routes(
 ) -> dict[str, tuple[Route, ...]]:
     offered = {row["id"]: row for row in rows["providers"]}
     limits = {row["id"]: row["output_tokens_max"] or OUTPUT_TOKENS_UNKNOWN for row in rows["models"]}
+    floor_of = _floors(rows)
 
     def made(row: Mapping[str, Any]) -> Route | None:
         provider = offered.get(row["provider_id"])
@@ -194,9 +225,16 @@ def _routes(
             provider_id=provider["id"],
             provider=adapter,
             deployment=_deployment(row, provider, limits[row["model_id"]]),
-            credentials=tuple(credentials.get(provider["id"], ())),
+            credentials=_credentials_of(row, credentials.get(provider["id"], ())),
             timeouts=_timeouts(timeouts, provider["timeouts"] or {}),
             aborts_stop_billing=provider["aborts_stop_billing"],
+            route_id=row["id"],
+            slug=provider["slug"],
+            priority=row.get("priority", 100),
+            weight=row["weight"],
+            region=row.get("region") or provider.get("region"),
+            margin_floor=floor_of(row),
+            breaker=BreakerRule(**(provider.get("breaker") or {})),
         )
 
     found: dict[str, list[Route]] = {}
@@ -204,6 +242,25 @@ def _routes(
         if route is not None:
             found.setdefault(route.deployment.model, []).append(route)
     return {model: tuple(routes) for model, routes in found.items()}
+
+
+def _credentials_of(route: Mapping[str, Any], credentials: Sequence[Credential]) -> tuple[Credential, ...]:
+    """All of the provider's, or the only one the route names."""
+    only = route.get("credential_id")
+    return tuple(one for one in credentials if only is None or one.credential_id == only)
+
+
+def _floors(rows: Rows) -> Callable[[Mapping[str, Any]], int | None]:
+    """A route's margin floor: its own, else its model's, else the setting's."""
+    general = next((row["value"] for row in rows["settings"] if row["key"] == MARGIN_SETTING), None)
+    by_model = {row["id"]: row.get("min_margin_percent") for row in rows["models"]}
+
+    def floor_of(route: Mapping[str, Any]) -> int | None:
+        said = (route.get("min_margin_percent"), by_model.get(route["model_id"]), general)
+        percent = next((one for one in said if one is not None), None)
+        return None if percent is None else int(Decimal(str(percent)) * (MARGIN_SCALE // 100))
+
+    return floor_of
 
 
 def _deployment(route: Mapping[str, Any], provider: Mapping[str, Any], output_tokens_max: int) -> Deployment:
@@ -230,6 +287,9 @@ def _model(routes: Mapping[str, tuple[Route, ...]], row: Mapping[str, Any]) -> M
         is_retired=row["status"] == "retired",
         successor=row["successor"],
         routes=routes.get(row["id"], ()),
+        strategy=Strategy(row.get("strategy", "priority")),
+        fallbacks=tuple(row.get("fallbacks", ())),
+        context_window=row["context_window"],
         services=_services(row.get("capabilities") or {}),
     )
 
