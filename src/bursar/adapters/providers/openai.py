@@ -1,12 +1,14 @@
 """OpenAI itself: callers speak its dialect, so requests and answers pass through."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from bursar.adapters.providers import Rule
 from bursar.adapters.providers.dispositions import forwarded, refused, translated
 from bursar.adapters.providers.openai_chat import ChatServer
-from bursar.adapters.providers.openai_chat.style import Style
+from bursar.adapters.providers.openai_chat.style import Style, reasoning_effort, refuse_reasoning
 from bursar.adapters.providers.openai_properties import PROPERTIES
+from bursar.core.chat import ChatRequest
 
 _NO_PRICE = refused("no price for this tier is kept")
 DISPOSITION: Mapping[str, Rule] = {
@@ -21,6 +23,17 @@ DISPOSITION: Mapping[str, Rule] = {
     "service_tier=scale": _NO_PRICE,
     "web_search_options": refused("searches are billed per call, which the answer's usage does not tell"),
 }
+_NEVER_REASONS = ("gpt-3", "gpt-4", "chatgpt-")
+
+
+def _reasoning(request: ChatRequest, model: str) -> dict[str, Any]:
+    """Models of the GPT-4 age refuse the property itself; to them, no reasoning needs no words."""
+    if model.startswith(_NEVER_REASONS):
+        refuse_reasoning(request, "the model does not reason")
+        return {}
+    return reasoning_effort(request, model)
+
+
 STYLE = Style(
     output_bound="max_completion_tokens",
     refused={"top_k": "the provider samples by `temperature` and `top_p` only"},
@@ -31,6 +44,7 @@ STYLE = Style(
     tiers=frozenset({"auto", "default", "flex"}),
     stop_max=4,
     call_id_max=40,
+    reasoning=_reasoning,
 )
 """Source: OpenAI's API reference. In this dialect it keeps its reasoning, so there is none to go back."""
 

@@ -5,11 +5,13 @@ Source: OpenAI's API reference, `ChatCompletion`; the fields that carry reasonin
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from bursar.adapters.providers import FailureKind, ProviderFailure, broken_answer
+from bursar.adapters.providers import Attempt, Deployment, FailureKind, ProviderFailure, broken_answer
+from bursar.adapters.providers.failures import FOUND_IN_STREAM, classify, error_of
 from bursar.core.chat import ChatAnswer, Finish, Text, Thinking, ToolCall
 
 FINISH: Mapping[str, Finish] = {
@@ -30,6 +32,9 @@ BROKEN: Mapping[str, FailureKind] = {
     "insufficient_system_resource": "overloaded",
 }
 """Finish reasons that are failures: Mistral's and OpenRouter's, Zhipu's, DeepSeek's."""
+_NO_ATTEMPT = Attempt(
+    deployment=Deployment(model="", provider_model="", base_url="", output_tokens_max=1), secret=""
+)
 NO_CHOICES = "The provider's answer has no choices."
 
 
@@ -41,10 +46,18 @@ def read_completion(body: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         raise broken_answer("The provider's answer is not JSON.") from None
     if not isinstance(completion, dict):
         raise broken_answer("The provider's answer is not an object.")
+    if completion.get("error"):
+        raise _told(completion)
     choices = completion.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise broken_answer(NO_CHOICES)
     return completion, choices[0]
+
+
+def _told(completion: Mapping[str, Any]) -> ProviderFailure:
+    """The failure an error of status 200 tells, without its words: nothing here says what is private."""
+    said = replace(error_of(completion), message="", param=None)
+    return classify(said, FOUND_IN_STREAM, {}, _NO_ATTEMPT)
 
 
 def answer_of(completion: Mapping[str, Any], choice: Mapping[str, Any]) -> ChatAnswer:

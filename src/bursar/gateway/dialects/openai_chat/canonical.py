@@ -25,6 +25,15 @@ _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,", re.AS
 _CACHE_LIFE = re.compile(r"([0-9]{1,4})([mh])")
 _MINUTES = {"m": 1, "h": 60}
 _EFFORTS = frozenset(get_args(Effort))
+_NAMES: Mapping[str, str] = {
+    "effort": "reasoning_effort",
+    "json_schema": "response_format.json_schema",
+    "json_object": "response_format.type",
+    "parallel_tools": "parallel_tool_calls",
+    "end_user": "safety_identifier",
+    "cache_minutes": "prompt_cache_options.ttl",
+}
+"""What this dialect calls the canonical fields that have another name here."""
 
 
 def canonical(raw: Mapping[str, Any]) -> ChatRequest:
@@ -46,7 +55,18 @@ def canonical(raw: Mapping[str, Any]) -> ChatRequest:
         cache_minutes=_cache_minutes(raw.get("prompt_cache_options")),
         end_user=raw.get("safety_identifier") or raw.get("user"),
         service_tier=raw.get("service_tier"),
+        json_object=_asks_any_json(raw.get("response_format")),
+        seed=raw.get("seed"),
+        frequency_penalty=raw.get("frequency_penalty"),
+        presence_penalty=raw.get("presence_penalty"),
+        n=raw.get("n"),
+        metadata=raw.get("metadata"),
+        names=_NAMES,
     )
+
+
+def _asks_any_json(response_format: Mapping[str, Any] | None) -> bool:
+    return response_format is not None and response_format.get("type") == "json_object"
 
 
 def wrong(param: str, expected: str) -> BadRequest:
