@@ -7,6 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 NODE_CLIENTS := tests/e2e/node
 NODE_READY := $(NODE_CLIENTS)/node_modules/.ready
+SUITES_READY := .venv-suites/.ready
 PYTEST_WORKERS ?= logical
 
 .PHONY: help setup demo test check format bench bench-peers env-example openapi lock clean
@@ -29,7 +30,12 @@ $(NODE_READY): $(NODE_CLIENTS)/package-lock.json
 	@cd $(NODE_CLIENTS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
-test: $(READY) $(NODE_READY) ## every test, then the coverage limits
+$(SUITES_READY): locks/suites.txt $(READY)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-suites
+	@VIRTUAL_ENV=.venv-suites $(BIN)/uv pip sync --quiet --require-hashes locks/suites.txt
+	@touch $@
+
+test: $(READY) $(NODE_READY) $(SUITES_READY) ## every test, then the coverage limits
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --cov --cov-report= $(ARGS)
 	@$(BIN)/python scripts/coverage_gates.py
@@ -69,6 +75,7 @@ openapi: $(READY) ## write docs/openapi.json from the API
 lock: $(READY) ## newest versions that pyproject.toml allows into locks/ (needs the package index)
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header -o locks/runtime.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group dev -o locks/dev.txt pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group suites -o locks/suites.txt
 
 db-migrate: $(READY) ## bring the database to the newest schema
 	@$(BIN)/bursar db migrate

@@ -107,9 +107,6 @@ _SCHEMA = record(
 )
 
 
-_ODD_BOUNDS = {"exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
-
-
 class Builder:
     """Builds values for one schema; `hints`, `numbers`: of the prompt, worth repeating (a city, a sum)."""
 
@@ -227,14 +224,14 @@ class Builder:
     def _number(self, schema: dict[str, Any], *, whole: bool) -> int | float:
         step = abs(schema.get("multipleOf", 1)) or 1
         low, high = schema.get("minimum"), schema.get("maximum")
-        if self._numbers and not _ODD_BOUNDS & schema.keys():
-            given = self._numbers[0]
-            if (low is None or low <= given) and (high is None or given <= high):
-                return self._numbers.pop(0)
         if "exclusiveMinimum" in schema:
             low = schema["exclusiveMinimum"] + (step if whole else step / 2)
         if "exclusiveMaximum" in schema:
             high = schema["exclusiveMaximum"] - (step if whole else step / 2)
+        if self._numbers and "multipleOf" not in schema:
+            given = self._numbers[0]
+            if (low is None or low <= given) and (high is None or given <= high):
+                return self._numbers.pop(0)
         value: int | float = (low if low is not None else min(0, high or 0)) + self._dice.below(40) * step
         if low is not None and value % step:
             value += step - value % step
