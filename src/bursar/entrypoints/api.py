@@ -19,6 +19,7 @@ from bursar.features.keys.routes import router as keys
 from bursar.features.models.routes import router as models
 from bursar.features.operators.routes import router as operators
 from bursar.features.organisations.routes import router as organisations
+from bursar.features.own_keys.routes import router as own_keys
 from bursar.features.prices.routes import router as prices
 from bursar.features.providers.routes import router as providers
 from bursar.features.usage.routes import router as usage
@@ -34,7 +35,7 @@ PREFIX = "/api/v1"
 OPENAPI_PATH = f"{PREFIX}/openapi.json"
 DOCS_PATH = "/docs"
 ASSETS_PATH = "/docs/assets"
-ROUTERS = (organisations, keys, wallet, usage, providers, models, prices, operators)
+ROUTERS = (organisations, keys, wallet, usage, own_keys, providers, models, prices, operators)
 DESCRIPTION = (
     "Control plane of Bursar. Amounts and prices are decimal strings. Failures are "
     "`application/problem+json` with a stable `code`. Send `Idempotency-Key` with what must happen once."

@@ -11,14 +11,17 @@ from typing import Final
 
 from bursar.core.messages.calls import CALLS
 from bursar.core.messages.control import CONTROL
+from bursar.core.messages.own_keys import OWN_KEYS
 from bursar.core.messages.reader import language_of
 from bursar.core.messages.titles import TITLES
 from bursar.core.messages.words import Language, Words
 
 __all__ = ["CATALOGUE", "Language", "Words", "language_of", "title", "translated"]
 
+_PARTS: Final = (CALLS, CONTROL, OWN_KEYS)
 CATALOGUE: Final = {
-    code: (*CALLS.get(code, ()), *CONTROL.get(code, ())) for code in sorted(CALLS.keys() | CONTROL.keys())
+    code: tuple(words for part in _PARTS for words in part.get(code, ()))
+    for code in sorted({code for part in _PARTS for code in part})
 }
 
 # A longer sentence quotes somebody else; ours are shorter even with the longest model name.

@@ -12,6 +12,8 @@ def mount(app: typer.Typer) -> None:
     from bursar.entrypoints.commands.model import app as model
     from bursar.entrypoints.commands.operator import app as operator
     from bursar.entrypoints.commands.org import app as org
+    from bursar.entrypoints.commands.org_routing import app as org_routing
+    from bursar.entrypoints.commands.own_key import app as own_key
     from bursar.entrypoints.commands.price import app as price
     from bursar.entrypoints.commands.provider import app as provider
     from bursar.entrypoints.commands.usage import app as usage
@@ -25,9 +27,11 @@ def mount(app: typer.Typer) -> None:
         "provider": provider,
         "model": model,
         "price": price,
+        "own-key": own_key,
         "operator": operator,
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
+    org.add_typer(org_routing, name="routing")
     app.add_typer(price, name="prices", hidden=True)
     app.add_typer(model, name="models", hidden=True)
