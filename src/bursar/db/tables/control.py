@@ -27,6 +27,7 @@ organisation = sa.Table(
     text("status", server_default="active"),
     json("outcome_policy", server_default="{}"),
     moment("created_at"),
+    json("limits", server_default="{}"),
     flag("own_keys_fall_back", server_default=sa.false()),
     sa.Column("allowed_providers", ARRAY(UUID(as_uuid=True)), nullable=True),
     sa.Column("allowed_regions", ARRAY(sa.Text), nullable=True),
@@ -69,6 +70,7 @@ api_key = sa.Table(
     sa.Column("allowed_models", ARRAY(sa.Text), nullable=True),
     json("limits", server_default='{"requests_per_min": 60}'),
     uuid("rotated_from", references("api_key.id"), nullable=True),
+    sa.Column("allowed_addresses", ARRAY(sa.Text), nullable=True),
     sa.UniqueConstraint("key_hash", name="api_key_key_hash_key"),
     sa.Index("api_key_organisation_id_idx", "organisation_id", "created_at"),
 )
@@ -113,6 +115,7 @@ provider_credential = sa.Table(
     flag("active", server_default=sa.true()),
     sa.Column("priority", sa.Integer, nullable=False, server_default="100"),
     moment("created_at"),
+    json("limits", server_default="{}"),
     sa.UniqueConstraint("id", "provider_id", name="provider_credential_id_provider_key"),
     sa.Index("provider_credential_provider_id_idx", "provider_id"),
 )
