@@ -6,7 +6,9 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from raw_http import ANTHROPIC_KEY, OPENAI_KEY, TIMEOUT_S, Call, Raw, exchange, request_bytes
+from google import genai
+from google.genai import types
+from raw_http import ANTHROPIC_KEY, GEMINI_KEY, OPENAI_KEY, TIMEOUT_S, Call, Raw, exchange, request_bytes
 
 from bursar.simulator import Simulator, in_thread, running
 
@@ -34,6 +36,13 @@ def gpt(simulator: Simulator) -> Iterator[openai.OpenAI]:
 @pytest.fixture
 def claude(simulator: Simulator) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(api_key=ANTHROPIC_KEY, base_url=simulator.base_url, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def gemini(simulator: Simulator) -> Iterator[genai.Client]:
+    options = types.HttpOptions(base_url=f"{simulator.base_url}/gemini")
+    with genai.Client(api_key=GEMINI_KEY, http_options=options) as client:
         yield client
 
 

@@ -11,6 +11,7 @@ import orjson
 from bursar.simulator import Simulator
 
 OPENAI_KEY = "sk-test-openai"
+GEMINI_KEY = "AIzaSy-test-key"
 ANTHROPIC_KEY = "sk-ant-test"
 CHAT = "/v1/chat/completions"
 MESSAGES = "/v1/messages"

@@ -1,4 +1,4 @@
-"""Simulated AI providers over real HTTP: OpenAI, Anthropic and OpenAI-compatible, with faults on request.
+"""Simulated AI providers over real HTTP: OpenAI, Anthropic, Gemini and OpenAI-compatible, with faults.
 
 Start one in a test:
 
@@ -7,10 +7,11 @@ Start one in a test:
 * `python -m bursar.simulator --port 0` as a process (prints `listening on http://…`);
 * `await serve(host, port, settings=…)` from an entry point.
 
-`simulator.base_url` is `http://host:port`: OpenAI clients take `base_url + "/v1"`, Anthropic clients
-`base_url`, OpenAI-compatible ones `base_url + "/compat/v1"`. Any `sk-…` key is good for OpenAI and any
-`sk-ant-…` for Anthropic. How to misbehave is written in `faults`, how to look inside in `control`. Nothing
-here is shared with the code under test, so that an error is not made twice the same way.
+`simulator.base_url` is `http://host:port`: OpenAI clients take `base_url + "/v1"`, Anthropic and Gemini
+clients `base_url`, OpenAI-compatible ones `base_url + "/compat/v1"`. Any `sk-…` key is good for OpenAI,
+any `sk-ant-…` for Anthropic and any `AIza…` for Gemini. How to misbehave is written in `faults`, how to look
+inside in `control`. Nothing here is shared with the code under test, so that an error is not made twice the
+same way.
 """
 
 from bursar.simulator.server import Simulator, in_thread, running, serve

@@ -23,6 +23,9 @@ class Model:
         prefill: takes a final assistant message to continue.
         system_turns: takes `role: system` inside `messages`.
         cache_tokens_min: shortest prompt that is cached.
+        thinking_off: Gemini model whose thinking can be switched off.
+        signatures: Gemini model that insists on the thought signatures of the turn's tool calls.
+        embeds: makes embeddings and answers nothing.
     """
 
     name: str
@@ -37,6 +40,9 @@ class Model:
     prefill: bool = True
     system_turns: bool = False
     cache_tokens_min: int = 1024
+    thinking_off: bool = True
+    signatures: bool = False
+    embeds: bool = False
 
 
 class Catalogue:
@@ -65,3 +71,4 @@ def _family(listed: dict[str, Any], name: str) -> dict[str, Any]:
 
 OPENAI = Catalogue("openai")
 ANTHROPIC = Catalogue("anthropic")
+GOOGLE = Catalogue("google")

@@ -47,7 +47,7 @@ class FaultQueue:
         Args:
             script: words as in a directive, e.g. `status=503 retry_after=2`.
             count: how many requests it applies to; None until cleared.
-            provider: `openai`, `anthropic`, `compatible`, or any.
+            provider: `openai`, `anthropic`, `gemini`, `compatible`, or any.
             model: name as requested, without a script suffix.
             key: the credential as sent.
 

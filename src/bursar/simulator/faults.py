@@ -54,11 +54,12 @@ class Faults:
         "answer with this HTTP status in the provider's error shape", low=400, high=599
     )
     retry_after: int | None = _number("add Retry-After, seconds", high=86_400)
-    error_type: str | None = _word("override `error.type`")
+    error_type: str | None = _word("override `error.type` (Gemini: `error.status`)")
     error_code: str | None = _word("override `error.code` (OpenAI)")
     html: bool = _flag("the error body is an HTML page, as from a proxy")
     billing: bool = _flag(
-        "our account is empty: OpenAI 429 insufficient_quota, Anthropic 402 billing_error; others 402"
+        "our account is empty: OpenAI 429 insufficient_quota, Anthropic 402 billing_error, "
+        "Gemini 429 RESOURCE_EXHAUSTED; others 402"
     )
     times: int | None = _number(
         "the script applies to the first N requests with this very content only", low=1
@@ -93,10 +94,12 @@ class Faults:
     big_event: int | None = _number("one delta of N bytes", high=BYTES_MAX)
     # usage
     no_usage: bool = _flag("report no usage at all")
-    no_final_usage: bool = _flag("Anthropic stream: usage in message_start only")
+    no_final_usage: bool = _flag(
+        "Anthropic stream: usage in message_start only; Gemini stream: none in the last chunk"
+    )
     zero_usage: bool = _flag("report zeros")
     running_usage: bool = _flag("OpenAI stream: usage so far on every chunk")
-    wrong_total: bool = _flag("OpenAI: total_tokens one too many")
+    wrong_total: bool = _flag("OpenAI, Gemini: the total is one too many")
     input_tokens: int | None = _number("total input tokens, cache included")
     output_tokens: int | None = _number(
         "tokens to generate (or to report, for tool calls and JSON)", high=GENERATED_MAX
@@ -108,6 +111,7 @@ class Faults:
     cache_write_12h: int | None = _number("OpenAI responses: 12-hour writes")
     reasoning: int | None = _number("reasoning / thinking tokens", high=GENERATED_MAX)
     redacted: bool = _flag("Anthropic: a redacted_thinking block before the text")
+    tool_use: int | None = _number("Gemini toolUsePromptTokenCount")
     web_search: int | None = _number("Anthropic server_tool_use.web_search_requests")
     service_tier: str | None = _word("tier reported as served")
     # content
@@ -118,6 +122,8 @@ class Faults:
     tools: int | None = _number("call the tools N times in parallel", low=1, high=64)
     content_filter: bool = _flag("cut off by the content filter (Anthropic: refusal)")
     refusal: bool = _flag("the model refuses (OpenAI: message.refusal)")
+    blocked: bool = _flag("Gemini: the prompt is blocked, no candidate comes")
+    finish_reason: str | None = _word("Gemini: end with this finishReason")
     length: bool = _flag("stop for length whatever was asked")
     failed: bool = _flag("OpenAI responses: the response ends as failed, its usage told")
 

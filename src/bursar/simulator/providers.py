@@ -11,6 +11,8 @@ from bursar.simulator.anthropic_messages import writing as anthropic_writing
 from bursar.simulator.catalogue import ANTHROPIC, OPENAI, Model
 from bursar.simulator.fault_queue import FaultQueue
 from bursar.simulator.faults import GENERATED_MAX, NONE, Faults, in_model
+from bursar.simulator.gemini_generate import errors as gemini_errors
+from bursar.simulator.gemini_generate.surface import Surface as Gemini
 from bursar.simulator.openai_chat import errors as openai_errors
 from bursar.simulator.openai_chat import reading as openai_reading
 from bursar.simulator.openai_chat import writing as openai_writing
@@ -24,7 +26,7 @@ from bursar.simulator.wire import Request
 
 TIMES_REMEMBERED = 10_000
 PAGE_MAX = 1000
-PREFIXES = {"/openai/": "openai", "/anthropic/": "anthropic", "/compat/": "compatible"}
+PREFIXES = {"/openai/": "openai", "/anthropic/": "anthropic", "/compat/": "compatible", "/gemini/": "gemini"}
 _MODEL = shapes.load("openai_chat")["model"]
 _CLAUDE = shapes.load("anthropic_messages")["model"]
 
@@ -32,8 +34,9 @@ _CLAUDE = shapes.load("anthropic_messages")["model"]
 class Providers:
     """The simulated providers and what they remember.
 
-    A path may begin with `/openai`, `/anthropic` or `/compat` (an OpenAI-compatible imitator: any model, any
-    key, unknown fields ignored, `reasoning_content`); without one, the path and headers say whose it is.
+    A path may begin with `/openai`, `/anthropic`, `/gemini` or `/compat` (an OpenAI-compatible imitator: any
+    model, any key, unknown fields ignored, `reasoning_content`); without one, the path and headers say whose
+    it is.
     """
 
     def __init__(self, settings: SimulatorSettings, queue: FaultQueue, cache: PromptCache) -> None:
@@ -41,6 +44,7 @@ class Providers:
         self._queue = queue
         self._cache = cache
         self._uses: OrderedDict[bytes, int] = OrderedDict()
+        self._gemini = Gemini(settings, queue, cache, self._used_up)
 
     def answer(self, request: Request, path: str, query: str) -> Reply:
         """The reply to any provider call."""
@@ -48,6 +52,9 @@ class Providers:
         try:
             if provider == "anthropic":
                 return self._anthropic(request, path, query)
+            if provider == "gemini":
+                broken = gemini_errors.faulty(Faults(status=503), model="")
+                return _spoiled(self._gemini.answer(request, path, query), broken)
             return self._openai(request, path, compatible=provider == "compatible")
         except Refused as refused:
             return refused.reply
@@ -203,6 +210,8 @@ def _provider(request: Request, path: str) -> tuple[str, str]:
     for prefix, provider in PREFIXES.items():
         if path.startswith(prefix):
             return provider, path[len(prefix) - 1 :]
+    if path.startswith("/v1beta/") or b"x-goog-api-key" in request.headers:
+        return "gemini", path
     claude = path.startswith("/v1/messages") or b"anthropic-version" in request.headers
     return ("anthropic" if claude and path != "/v1/chat/completions" else "openai"), path
 

@@ -11,7 +11,9 @@ from hashlib import blake2b
 from typing import Any
 
 CONNECTIONS_REMEMBERED = 2000
-SECRET_HEADERS = frozenset((b"authorization", b"x-api-key", b"proxy-authorization", b"cookie"))
+SECRET_HEADERS = frozenset(
+    (b"authorization", b"x-api-key", b"x-goog-api-key", b"proxy-authorization", b"cookie")
+)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

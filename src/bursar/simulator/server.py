@@ -27,7 +27,7 @@ PREPARED_REQUEST_BYTES_MAX = 16 * 1024
 AT_ONCE_EVENTS_MAX = 512
 CONTENT_WORDS = frozenset((
     "input_tokens", "output_tokens", "reported_output", "cached", "cache_write", "cache_write_1h",
-    "cache_write_12h", "failed",
+    "cache_write_12h", "failed", "tool_use", "blocked", "finish_reason",
     "reasoning", "web_search", "service_tier", "text", "echo", "unicode", "tool", "tools", "content_filter",
     "refusal", "length", "no_usage", "zero_usage", "no_final_usage", "running_usage", "wrong_total",
     "extra_fields", "no_finish", "times", "redacted",
@@ -167,6 +167,7 @@ def _key(request: Request) -> bytes | None:
         request.target,
         get(b"authorization", b""),
         get(b"x-api-key", b""),
+        get(b"x-goog-api-key", b""),
         get(b"anthropic-version", b""),
         get(b"anthropic-beta", b""),
         request.body,

@@ -12,6 +12,7 @@ class SimulatorSettings:
     Attributes:
         openai_keys: accepted bearer keys; empty accepts any key that looks like one (`sk-…`, not `sk-ant-…`).
         anthropic_keys: accepted `x-api-key` values; empty accepts any `sk-ant-…`.
+        gemini_keys: accepted `x-goog-api-key` or `?key=` values; empty accepts any `AIza…`.
         tokens_per_s: speed of generation; 0 answers at once.
         first_token_ms: wait before the first token (stream) or added before the answer (whole).
         answer_tokens: length of an ordinary answer; 0 picks 24 to 64 from the request's content.
@@ -28,6 +29,7 @@ class SimulatorSettings:
 
     openai_keys: frozenset[str] = frozenset()
     anthropic_keys: frozenset[str] = frozenset()
+    gemini_keys: frozenset[str] = frozenset()
     tokens_per_s: int = 0
     first_token_ms: int = 0
     answer_tokens: int = 0
