@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 import orjson
 
@@ -15,19 +16,27 @@ from bursar.adapters.providers import (
 )
 from bursar.adapters.providers.anthropic.answer import MessageStream, read_message
 from bursar.adapters.providers.anthropic.dispositions import DISPOSITION
+from bursar.adapters.providers.anthropic.messages import (
+    MESSAGES_PATH,
+    Messages,
+    TokenCounts,
+    request_headers,
+)
 from bursar.adapters.providers.anthropic.request import cache_control, message_body
 from bursar.adapters.providers.failures import FOUND_IN_STREAM, classify, read_error
 from bursar.core.chat import ChatAnswer, ChatRequest
 from bursar.core.usage import Meter
 
-API_VERSION = "2023-06-01"
+_PASSES: Final[Mapping[str, PassThrough]] = MappingProxyType(
+    {"anthropic_messages": Messages(), "anthropic_token_counts": TokenCounts()}
+)
 
 
 class Anthropic:
     """Provider type `anthropic`."""
 
     kind = "anthropic"
-    passes: Mapping[str, PassThrough] = MappingProxyType({})
+    passes = _PASSES
     embedder: Embedder | None = None
     dispositions = DISPOSITION
 
@@ -37,12 +46,8 @@ class Anthropic:
 
     def build(self, request: ChatRequest, attempt: Attempt, *, stream: bool) -> UpstreamRequest:
         body = message_body(request, attempt, stream=stream)
-        headers = {
-            "x-api-key": attempt.secret,
-            "anthropic-version": API_VERSION,
-            "content-type": "application/json",
-        }
-        return UpstreamRequest(path="/messages", headers=headers, body=orjson.dumps(body))
+        headers = request_headers(attempt.secret, {})
+        return UpstreamRequest(path=MESSAGES_PATH, headers=headers, body=orjson.dumps(body))
 
     def read_answer(self, body: bytes, request: ChatRequest) -> ChatAnswer:
         return read_message(body, cache_life=_cache_life(request))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import orjson
 
 from bursar.adapters.providers import ProviderFailure, broken_answer
-from bursar.adapters.providers.anthropic.usage import merge, read_usage
+from bursar.adapters.providers.anthropic.usage import counted_usage, merge
 from bursar.adapters.providers.counts import whole_number
 from bursar.core.chat import (
     ChatAnswer,
@@ -52,7 +52,7 @@ def read_message(body: bytes, *, cache_life: Meter) -> ChatAnswer:
         raise broken_answer("The provider's answer is not JSON.") from None
     if not isinstance(message, dict) or not isinstance(message.get("content"), list):
         raise broken_answer("The provider's answer is not a message.")
-    usage = _usage(message.get("usage"), cache_life)
+    usage = counted_usage(message.get("usage"), cache_life)
     return ChatAnswer(
         id=text_at(message, "id"),
         model=text_at(message, "model"),
@@ -68,15 +68,6 @@ def text_at(source: Mapping[str, Any], name: str) -> str:
     """The string at `name`, empty when there is none."""
     value = source.get(name)
     return value if isinstance(value, str) else ""
-
-
-def _usage(raw: object, cache_life: Meter) -> Usage | None:
-    """`None` when input or output is not counted, or absurdly: that is a missing usage, not a zero."""
-    if not isinstance(raw, Mapping):
-        return None
-    if whole_number(raw.get("input_tokens")) is None or whole_number(raw.get("output_tokens")) is None:
-        return None
-    return read_usage(raw, cache_life=cache_life)
 
 
 def _part(block: object) -> Text | Thinking | ToolCall | None:
@@ -204,7 +195,7 @@ class MessageStream:
         self._raw_usage = merge(self._raw_usage, raw)
         self.usage_final = self.usage_final or (final and whole_number(raw.get("output_tokens")) is not None)
         counted = self._raw_usage if self.usage_final else {**self._raw_usage, "output_tokens": 0}
-        self.usage = _usage(counted, self._cache_life)
+        self.usage = counted_usage(counted, self._cache_life)
 
 
 class _OpenBlock:

@@ -10,7 +10,13 @@ from typing import Any
 
 import orjson
 
-from bursar.adapters.providers.counts import FLAG_MALFORMED, FLAG_SUBSET_MISMATCH, CountReader, split
+from bursar.adapters.providers.counts import (
+    FLAG_MALFORMED,
+    FLAG_SUBSET_MISMATCH,
+    CountReader,
+    split,
+    whole_number,
+)
 from bursar.core.usage import Meter, Usage
 
 FLAG_CACHE_LIFE_ASSUMED = "cache_write_life_assumed"
@@ -20,6 +26,18 @@ FLAG_OTHER_MODEL = "usage_of_another_model"
 def merge(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """Cumulative usage after one more report: what the later one leaves out or nulls stays."""
     return {**earlier, **{name: value for name, value in later.items() if value is not None}}
+
+
+def counted_usage(raw: object, cache_life: Meter = Meter.CACHE_WRITE_5M) -> Usage | None:
+    """The same as `read_usage`; `None` when input or output is not counted, or absurdly.
+
+    That is a missing usage, not a zero.
+    """
+    if not isinstance(raw, Mapping):
+        return None
+    if whole_number(raw.get("input_tokens")) is None or whole_number(raw.get("output_tokens")) is None:
+        return None
+    return read_usage(raw, cache_life=cache_life)
 
 
 def read_usage(raw: Mapping[str, Any], *, cache_life: Meter) -> Usage:
