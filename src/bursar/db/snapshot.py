@@ -11,6 +11,8 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from bursar.core.fees import PLATFORM_FEE
+
 Rows = Sequence[Mapping[str, Any]]
 
 PRICES: Final = """
@@ -18,6 +20,13 @@ PRICES: Final = """
         (extract(epoch FROM effective_from) * 1000)::bigint AS effective_from_ms,
         trunc(cost * 1000000000000000000) AS cost_atto, trunc(sale * 1000000000000000000) AS sale_atto, source
     FROM price
+"""
+
+FEES: Final = """
+    SELECT id, organisation_id, currency, trunc(percent * 10000)::bigint AS millionths,
+        trunc(fixed * 1000000000000000000) AS fixed_atto,
+        (extract(epoch FROM effective_from) * 1000)::bigint AS effective_from_ms
+    FROM platform_fee
 """
 
 QUESTIONS: Final[Mapping[str, LiteralString]] = {
@@ -37,6 +46,15 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
     "credentials": """
         SELECT id, provider_id, sealed, hint, priority, xmin::text AS version FROM provider_credential
         WHERE active ORDER BY provider_id, priority, id""",
+    # Organisations that restrict where their requests go, or bring credentials of their own.
+    "rules": """
+        SELECT id, own_keys_fall_back, allowed_providers, allowed_regions FROM organisation
+        WHERE allowed_providers IS NOT NULL OR allowed_regions IS NOT NULL
+            OR EXISTS (SELECT FROM own_credential WHERE organisation_id = organisation.id AND active)""",
+    "own_credentials": """
+        SELECT id, organisation_id, provider_id, sealed, priority, xmin::text AS version FROM own_credential
+        WHERE active ORDER BY organisation_id, provider_id, priority, id""",
+    "fees": FEES,
     "models": """
         SELECT id, display_name, context_window, output_tokens_max, status, successor, capabilities,
             strategy, fallbacks, min_margin_percent,
@@ -78,7 +96,7 @@ async def usage_of(
 ) -> dict[str, Any] | None:
     """The newest attempt of a request: its newest revision's row, with ``cost`` and ``sale`` in full.
 
-    ``prices`` holds the price rows it was rated by, ``attempts`` the rows of all attempts and revisions.
+    ``prices`` and ``fees`` hold the rows it was rated by, ``attempts`` those of all attempts and revisions.
     """
     keys = {"organisation_id": organisation_id, "request_id": request_id}
     rows = await _rows(connection, USAGE, keys)
@@ -86,12 +104,16 @@ async def usage_of(
         return None
     newest = rows[-1]
     revisions = [row for row in rows if row["attempt"] == newest["attempt"]]
-    price_ids = list(newest["price_ids"].values())
+    price_ids = {**newest["price_ids"]}
+    fee_id = price_ids.pop(PLATFORM_FEE, None)
     return {
         **newest,
         "cost": sum(row["cost"] for row in revisions),
         "sale": sum(row["sale"] for row in revisions),
-        "prices": await _rows(connection, PRICES + " WHERE id = ANY (%(ids)s)", {"ids": price_ids}),
+        "prices": await _rows(
+            connection, PRICES + " WHERE id = ANY (%(ids)s)", {"ids": list(price_ids.values())}
+        ),
+        "fees": await _rows(connection, FEES + " WHERE id = %(id)s", {"id": fee_id}) if fee_id else [],
         "attempts": rows,
     }
 

@@ -11,7 +11,7 @@ from bursar.gateway.dialects import Asked
 from bursar.gateway.errors import GatewayError, books_unavailable, model_not_found
 from bursar.gateway.inbound import Inbound
 from bursar.gateway.runtime import Gateway
-from bursar.gateway.snapshot import KeyRecord, ModelRecord, Snapshot, price_row
+from bursar.gateway.snapshot import KeyRecord, ModelRecord, Snapshot, fee_row, price_row
 
 SHOWN: Final = (
     "model",
@@ -84,7 +84,7 @@ async def explain_request(gw: Gateway, key: KeyRecord, request_id: str) -> Mappi
         "id": str(wanted),
         "object": "usage",
         **{name: found[name] for name in SHOWN},
-        **explain(row, map(price_row, found["prices"])).to_json(with_cost=False),
+        **explain(row, map(price_row, found["prices"]), map(fee_row, found["fees"])).to_json(with_cost=False),
     }
 
 

@@ -17,6 +17,7 @@ import structlog
 from bursar.adapters.providers import Deployment, Provider
 from bursar.adapters.upstream import Timeouts
 from bursar.core.breaker import DEFAULT_RULE, BreakerRule
+from bursar.core.fees import Fee, FeeBook
 from bursar.core.payer import Basis, Outcome, OutcomePolicy, Payment
 from bursar.core.pricing import PriceBook, PriceRow
 from bursar.core.routing import MARGIN_SCALE, Strategy
@@ -38,8 +39,26 @@ MARGIN_SETTING: Final = "min_margin_percent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Where one organisation's requests may go, and on whose credentials; see `bursar.gateway.own_keys`.
+
+    `credentials`: its own by provider, best first; none for a provider: it has some that nobody can open.
+    `routes`: routes made to run on them, by the route's id; at most as many as there are routes.
+    """
+
+    credentials: "Mapping[UUID, tuple[Credential, ...]]"
+    falls_back: bool = False
+    allowed_providers: frozenset[UUID] | None = None
+    allowed_regions: frozenset[str] | None = None
+    routes: "dict[UUID, Route]" = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """One API key and the wallet that pays for it; `asset` is the wallet's and its prices' currency."""
+    """One API key and the wallet that pays for it; `asset` is the wallet's and its prices' currency.
+
+    `rules`: None for an organisation that has none.
+    """
 
     api_key_id: UUID
     organisation_id: UUID
@@ -50,6 +69,7 @@ class KeyRecord:
     allowed_patterns: tuple[str, ...]
     requests_per_min: int | None
     policy: OutcomePolicy
+    rules: Rules | None = None
 
     def allows(self, *names: str) -> bool:
         """True when the key is not restricted, or one of the model's names is on its list."""
@@ -79,6 +99,7 @@ class Route:
 
     `slug`: the provider's short name. `margin_floor`: the least sale over cost, in `MARGIN_SCALE`. `lanes`:
     what `bursar.gateway.routing` knows of it with each credential, by the credential's id; at most one each.
+    `is_own`: its credentials are an organisation's own.
     """
 
     provider_id: UUID
@@ -94,11 +115,14 @@ class Route:
     region: str | None = None
     margin_floor: int | None = None
     breaker: BreakerRule = DEFAULT_RULE
+    is_own: bool = False
     lanes: dict[UUID, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRecord:
+    """`lacks`: what its capabilities say `false` to."""
+
     name: str
     created_s: int
     output_tokens_max: int
@@ -109,6 +133,7 @@ class ModelRecord:
     strategy: Strategy = Strategy.PRIORITY
     fallbacks: tuple[str, ...] = ()
     context_window: int | None = None
+    lacks: frozenset[str] = frozenset()
     services: frozenset[Service] = UNSAID
 
 
@@ -119,6 +144,7 @@ class Snapshot:
     keys: Mapping[bytes, KeyRecord]
     models: Mapping[str, ModelRecord]
     prices: PriceBook
+    fees: FeeBook = field(default_factory=FeeBook)
 
     def key(self, secret: bytes) -> KeyRecord | None:
         return self.keys.get(hashlib.sha256(secret).digest())
@@ -138,10 +164,12 @@ def build(
     routes = _routes(rows, providers, credentials, timeouts)
     models = {model.name: model for model in _usable("model", rows["models"], partial(_model, routes))}
     aliases = {row["alias"]: models[row["model_id"]] for row in rows["aliases"] if row["model_id"] in models}
+    rules = _rules(rows, open_secret)
     return Snapshot(
-        keys=dict(_usable("key", rows["keys"], _key)),
+        keys=dict(_usable("key", rows["keys"], partial(_key, rules))),
         models={**aliases, **models},
         prices=PriceBook(_usable("price", rows["prices"], price_row)),
+        fees=FeeBook(_usable("fee", rows.get("fees", ()), fee_row)),
     )
 
 
@@ -157,7 +185,7 @@ def _usable(
             log.error("snapshot.row_unusable", kind=kind, id=str(row.get("id")), error=said)  # noqa: TRY400 - see above
 
 
-def _key(row: Mapping[str, Any]) -> tuple[bytes, KeyRecord]:
+def _key(rules: Mapping[UUID, Rules], row: Mapping[str, Any]) -> tuple[bytes, KeyRecord]:
     allowed = row["allowed_models"]
     limits = row["limits"] or {}
     requests_per_min = limits.get("requests_per_min")
@@ -173,7 +201,42 @@ def _key(row: Mapping[str, Any]) -> tuple[bytes, KeyRecord]:
         allowed_patterns=tuple(name for name in allowed or () if any(mark in name for mark in "*?[")),
         requests_per_min=requests_per_min,
         policy=_policy(row["outcome_policy"] or {}),
+        rules=rules.get(row["organisation_id"]),
     )
+
+
+def _rules(rows: Rows, open_secret: Callable[[bytes], str]) -> dict[UUID, Rules]:
+    """By organisation. A credential that cannot be opened still claims its provider: ours is no stand-in."""
+    owned = rows.get("own_credentials", ())
+    claims: dict[UUID, dict[UUID, tuple[Credential, ...]]] = {}
+    for row in owned:
+        claims.setdefault(row["organisation_id"], {})[row["provider_id"]] = ()
+
+    def opened(row: Mapping[str, Any]) -> tuple[UUID, UUID, Credential]:
+        credential = Credential(
+            credential_id=row["id"],
+            secret=open_secret(bytes(row["sealed"])),
+            priority=row["priority"],
+            version=row["version"],
+            is_own=True,
+        )
+        return row["organisation_id"], row["provider_id"], credential
+
+    for organisation_id, provider_id, credential in _usable("own_credential", owned, opened):
+        claims[organisation_id][provider_id] += (credential,)
+    return {
+        row["id"]: Rules(
+            credentials=claims.get(row["id"], {}),
+            falls_back=row["own_keys_fall_back"],
+            allowed_providers=_some(row["allowed_providers"]),
+            allowed_regions=_some(row["allowed_regions"]),
+        )
+        for row in rows.get("rules", ())
+    }
+
+
+def _some(listed: Sequence[T] | None) -> frozenset[T] | None:
+    return None if listed is None else frozenset(listed)
 
 
 def _policy(stored: Mapping[str, Mapping[str, Any]]) -> OutcomePolicy:
@@ -290,6 +353,7 @@ def _model(routes: Mapping[str, tuple[Route, ...]], row: Mapping[str, Any]) -> M
         strategy=Strategy(row.get("strategy", "priority")),
         fallbacks=tuple(row.get("fallbacks", ())),
         context_window=row["context_window"],
+        lacks=frozenset(name for name, has in (row.get("capabilities") or {}).items() if has is False),
         services=_services(row.get("capabilities") or {}),
     )
 
@@ -312,4 +376,16 @@ def price_row(row: Mapping[str, Any]) -> PriceRow:
         tier_from=row["tier_from"],
         cost_atto=int(row["cost_atto"]),
         sale_atto=int(row["sale_atto"]),
+    )
+
+
+def fee_row(row: Mapping[str, Any]) -> Fee:
+    """A stored platform fee as rating and explaining want it."""
+    return Fee(
+        fee_id=row["id"],
+        organisation_id=row["organisation_id"],
+        currency=row["currency"],
+        effective_from_ms=row["effective_from_ms"],
+        millionths=row["millionths"],
+        fixed_atto=int(row["fixed_atto"]),
     )
