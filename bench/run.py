@@ -20,10 +20,12 @@ STREAM_CONNECTIONS = 64
 LATENCY_RATE = 500
 
 
-def measure(stack: Stack, *, stream: bool, seconds: int) -> dict[str, float]:
+def measure(stack: Stack, *, stream: bool, seconds: int, kind: str = "openai") -> dict[str, float]:
     before = cpu_seconds(stack.gateway_pid)
     connections = STREAM_CONNECTIONS if stream else CONNECTIONS
-    told = wrk(stack.url, request_body(stream=stream), HEADERS, connections=connections, seconds=seconds)
+    url = stack.url if kind == "openai" else stack.messages_url
+    body = request_body(stream=stream, kind=kind)
+    told = wrk(url, body, HEADERS, connections=connections, seconds=seconds)
     told["cpu_us_per_request"] = (cpu_seconds(stack.gateway_pid) - before) * 1e6 / told["requests"]
     return told
 
@@ -55,6 +57,8 @@ def main() -> None:
         wrk(stack.url, request_body(stream=False), HEADERS, connections=CONNECTIONS, seconds=2)  # warm up
         plain = measure(stack, stream=False, seconds=options.seconds)
         streams = measure(stack, stream=True, seconds=options.seconds)
+        messages = measure(stack, stream=False, seconds=options.seconds, kind="anthropic")
+        message_streams = measure(stack, stream=True, seconds=options.seconds, kind="anthropic")
         latency = added_latency(stack, rate=LATENCY_RATE, seconds=options.seconds)
         growth = soak(stack, options.soak_minutes) if options.soak_minutes else None
         rows = booked(stack)
@@ -68,7 +72,10 @@ def main() -> None:
         "cpu_us_per_request": round(plain["cpu_us_per_request"], 1),
         "cpu_us_per_stream": round(streams["cpu_us_per_request"], 1),
         "p50_ms_at_saturation": plain.get("p50"),
-        "failed": plain["failed"] + streams["failed"],
+        "anthropic_requests_per_s": round(messages["requests_per_s"]),
+        "anthropic_streams_per_s": round(message_streams["requests_per_s"]),
+        "anthropic_percent_of_openai": round(100 * messages["requests_per_s"] / plain["requests_per_s"], 1),
+        "failed": sum(part["failed"] for part in (plain, streams, messages, message_streams)),
         "usage_rows_booked": rows,
         "soak_minutes": options.soak_minutes,
         "machine": machine(),

@@ -29,14 +29,22 @@ class Stack:
     cold_start_s: float
     dsn: str
 
+    @property
+    def messages_url(self) -> str:
+        """The same gateway in Anthropic's dialect."""
+        return self.url.replace("/chat/completions", "/messages")
 
-def request_body(*, stream: bool) -> dict[str, object]:
+
+def request_body(*, stream: bool, kind: str = "openai") -> dict[str, object]:
+    """A short question, the same words in OpenAI's and in Anthropic's dialect."""
     body: dict[str, object] = {
-        "model": MODELS["openai"],
+        "model": MODELS[kind],
         "messages": [{"role": "user", "content": "Hello, how are you?"}],
         "max_tokens": 100,
     }
-    return {**body, "stream": True, "stream_options": {"include_usage": True}} if stream else body
+    if kind == "openai":
+        return {**body, "stream": True, "stream_options": {"include_usage": True}} if stream else body
+    return {**body, "stream": True} if stream else body
 
 
 @contextlib.contextmanager
