@@ -125,6 +125,7 @@ class Faults:
     blocked: bool = _flag("Gemini: the prompt is blocked, no candidate comes")
     finish_reason: str | None = _word("Gemini: end with this finishReason")
     length: bool = _flag("stop for length whatever was asked")
+    fewer: bool = _flag("one vector or picture fewer than asked for")
     failed: bool = _flag("OpenAI responses: the response ends as failed, its usage told")
 
 

@@ -1,7 +1,10 @@
 """From an HTTP request to the reply of the provider it was meant for."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import blake2b
+from types import ModuleType
 from urllib.parse import parse_qs
 
 from bursar.simulator import shapes
@@ -16,6 +19,8 @@ from bursar.simulator.gemini_generate.surface import Surface as Gemini
 from bursar.simulator.openai_chat import errors as openai_errors
 from bursar.simulator.openai_chat import reading as openai_reading
 from bursar.simulator.openai_chat import writing as openai_writing
+from bursar.simulator.openai_embeddings import answering as openai_embeddings
+from bursar.simulator.openai_images import answering as openai_images
 from bursar.simulator.openai_responses import reading as responses_reading
 from bursar.simulator.openai_responses import writing as responses_writing
 from bursar.simulator.prompt_cache import OPENAI_TOKENS_MIN, PromptCache
@@ -29,6 +34,10 @@ PAGE_MAX = 1000
 PREFIXES = {"/openai/": "openai", "/anthropic/": "anthropic", "/compat/": "compatible", "/gemini/": "gemini"}
 _MODEL = shapes.load("openai_chat")["model"]
 _CLAUDE = shapes.load("anthropic_messages")["model"]
+_ANSWERED_PLAINLY: Mapping[str, ModuleType] = {
+    "/v1/embeddings": openai_embeddings,
+    "/v1/images/generations": openai_images,
+}
 
 
 class Providers:
@@ -68,6 +77,10 @@ class Providers:
             if request.method != "POST":
                 raise refuse("bad_method", method=request.method, path=path)
             return self._chat(request.body, key, compatible=compatible)
+        if path in _ANSWERED_PLAINLY:
+            if request.method != "POST":
+                raise refuse("bad_method", method=request.method, path=path)
+            return self._plain(_ANSWERED_PLAINLY[path], request.body, key, compatible=compatible)
         if path == "/v1/responses" and not compatible:
             if request.method != "POST":
                 raise refuse("bad_method", method=request.method, path=path)
@@ -93,6 +106,18 @@ class Providers:
         if not good and not compatible:
             raise openai_errors.refuse("bad_key", key=openai_errors.masked(key))
         return key
+
+    def _plain(self, surface: ModuleType, content: bytes, key: str, *, compatible: bool) -> Reply:
+        """Embeddings and images."""
+        raw = openai_reading.parse(content)
+        name = in_model(str(raw["model"]))[0]
+        queued = self._queue.take("compatible" if compatible else "openai", name, key)
+        name, faults = surface.understand(raw, queued, compatible=compatible)
+        if self._used_up(faults, blake2b(content).digest()):
+            faults = NONE
+        reply = surface.answer(raw, name, faults, key=key, compatible=compatible)
+        broken = openai_errors.faulty(Faults(status=500), model=name, key=key, compatible=compatible)
+        return _spoiled(reply, broken)
 
     def _chat(self, content: bytes, key: str, *, compatible: bool) -> Reply:
         raw = openai_reading.parse(content)

@@ -30,7 +30,7 @@ CONTENT_WORDS = frozenset((
     "cache_write_12h", "failed", "tool_use", "blocked", "finish_reason",
     "reasoning", "web_search", "service_tier", "text", "echo", "unicode", "tool", "tools", "content_filter",
     "refusal", "length", "no_usage", "zero_usage", "no_final_usage", "running_usage", "wrong_total",
-    "extra_fields", "no_finish", "times", "redacted",
+    "extra_fields", "no_finish", "fewer", "times", "redacted",
 ))  # fmt: skip
 """Words that change what is said, not how it is sent."""
 
