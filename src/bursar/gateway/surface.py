@@ -9,7 +9,12 @@ import orjson
 from bursar.core.chat import BadRequest
 from bursar.gateway import catalogue
 from bursar.gateway.dialects import Asked, Dialect
-from bursar.gateway.dialects.registry import ANTHROPIC_MESSAGES, OPENAI_CHAT
+from bursar.gateway.dialects.registry import (
+    ANTHROPIC_MESSAGES,
+    OPENAI_CHAT,
+    OPENAI_EMBEDDINGS,
+    OPENAI_IMAGES,
+)
 from bursar.gateway.errors import GatewayError
 from bursar.gateway.inbound import Inbound
 from bursar.gateway.pipeline import complete_chat, refuse
@@ -73,6 +78,8 @@ async def _usage(gw: Gateway, key: KeyRecord, asked: Asked) -> Any:
 
 EXACT: Final[Mapping[str, Place]] = {
     "/v1/chat/completions": Place(OPENAI_CHAT, {"POST": complete_chat}),
+    "/v1/embeddings": Place(OPENAI_EMBEDDINGS, {"POST": complete_chat}),
+    "/v1/images/generations": Place(OPENAI_IMAGES, {"POST": complete_chat}),
     "/v1/messages": Place(ANTHROPIC_MESSAGES, {"POST": complete_chat}),
     "/v1/models": Place(OPENAI_CHAT, {"GET": looking(_models)}),
 }

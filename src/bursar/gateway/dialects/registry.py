@@ -6,12 +6,20 @@ from typing import Final
 from bursar.gateway.dialects import ChatDialect, Dialect, EmbeddingDialect
 from bursar.gateway.dialects.anthropic_messages import AnthropicMessages
 from bursar.gateway.dialects.openai_chat import OpenAIChat
+from bursar.gateway.dialects.openai_embeddings import OpenAIEmbeddings
+from bursar.gateway.dialects.openai_images import OpenAIImages
 
 OPENAI_CHAT: Final[ChatDialect] = OpenAIChat()
 ANTHROPIC_MESSAGES: Final[ChatDialect] = AnthropicMessages()
+OPENAI_EMBEDDINGS: Final[EmbeddingDialect] = OpenAIEmbeddings()
+OPENAI_IMAGES: Final[Dialect] = OpenAIImages()
 
 CHAT_DIALECTS: Final[Mapping[str, ChatDialect]] = {
     dialect.name: dialect for dialect in (OPENAI_CHAT, ANTHROPIC_MESSAGES)
 }
-EMBEDDING_DIALECTS: Final[Mapping[str, EmbeddingDialect]] = {}
-DIALECTS: Final[Mapping[str, Dialect]] = {**CHAT_DIALECTS, **EMBEDDING_DIALECTS}
+EMBEDDING_DIALECTS: Final[Mapping[str, EmbeddingDialect]] = {OPENAI_EMBEDDINGS.name: OPENAI_EMBEDDINGS}
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    **CHAT_DIALECTS,
+    **EMBEDDING_DIALECTS,
+    OPENAI_IMAGES.name: OPENAI_IMAGES,
+}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import orjson
 from bursar.adapters.providers import (
     Attempt,
     Disposition,
+    Embedder,
     PassThrough,
     ProviderFailure,
     Rule,
@@ -20,11 +22,15 @@ from bursar.adapters.providers.openai_chat.answer import answer_of, read_complet
 from bursar.adapters.providers.openai_chat.request import chat_body
 from bursar.adapters.providers.openai_chat.stream import ChatStream
 from bursar.adapters.providers.openai_chat.style import Style
+from bursar.adapters.providers.openai_embeddings import Embeddings
+from bursar.adapters.providers.openai_images import Images
 from bursar.adapters.providers.openai_usage import read_usage
 from bursar.core.chat import ChatAnswer, ChatRequest, unsupported
 from bursar.core.usage import Usage
 
 PATH = "/chat/completions"
+EMBEDDINGS = Embeddings()
+IMAGES = Images()
 
 
 class ChatServer:
@@ -33,11 +39,11 @@ class ChatServer:
     kind: str
     style: Style
     dispositions: Mapping[str, Rule]
-    embedder = None
+    embedder: Embedder | None = EMBEDDINGS
 
-    @property
+    @cached_property
     def passes(self) -> Mapping[str, PassThrough]:
-        return {"openai_chat": self}
+        return {"openai_chat": self, "openai_embeddings": EMBEDDINGS, "openai_images": IMAGES}
 
     @property
     def translator(self) -> Translator | None:
