@@ -6,7 +6,7 @@ remainder in a message.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 GrantState = Literal["active", "closing", "closed", "refused", "dead"]
@@ -100,6 +100,36 @@ class Grant:
     granted: int
     spendable: int
     state: GrantState
+
+
+class BudgetAsk(NamedTuple):
+    """One budget's part of a take or a give; `spent` is what this process used of the period, cumulative.
+
+    A take wants at least `need` and up to `want`; a give hands `amount` back, which is no longer counted on.
+    """
+
+    budget_id: UUID
+    period_start_ms: int
+    spent: int
+    need: int = 0
+    want: int = 0
+    amount: int = 0
+
+
+class BudgetState(NamedTuple):
+    """A slice as the books see it: `granted` to this process in all, `unpromised` to nobody yet."""
+
+    budget_id: UUID
+    period_start_ms: int
+    granted: int
+    unpromised: int
+
+
+class BudgetGrant(NamedTuple):
+    """The answer to one operation on several budgets: all of them were granted, or none was."""
+
+    state: Literal["active", "refused", "dead"]
+    slices: tuple[BudgetState, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

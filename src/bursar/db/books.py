@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from bursar.core.booking import FlushReply, Give, Grant, Take
+from bursar.core.booking import BudgetAsk, BudgetGrant, BudgetState, FlushReply, Give, Grant, Take
 from bursar.core.clock import Clock
 from bursar.db import snapshot
 from bursar.db.connect import Role, conninfo_as
@@ -37,6 +37,20 @@ FLUSH: Final = (
 )
 TAKE: Final = "SELECT * FROM bursar_take(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 GIVE: Final = "SELECT * FROM bursar_give(%s, %s, %s, %s, %s, %s)"
+TAKE_BUDGETS: Final = (
+    "SELECT json_agg(row_to_json(one)) FROM bursar_take_budgets(%s, %s, %s::text::json) AS one"
+)
+GIVE_BUDGETS: Final = (
+    "SELECT json_agg(row_to_json(one)) FROM bursar_give_budgets(%s, %s, %s::text::json) AS one"
+)
+# What was used, by who says so: what is granted and not spent is nobody's yet.
+BUDGETS_USED: Final = """
+    SELECT coalesce(json_object_agg(budget_id, spent), '{}') FROM (
+        SELECT slice.budget_id, sum(slice.spent)::bigint AS spent
+        FROM unnest(%s::uuid[], %s::bigint[]) AS asked (budget_id, start_ms)
+        JOIN budget_slice AS slice ON slice.budget_id = asked.budget_id
+            AND slice.period_start = to_timestamp(asked.start_ms / 1000.0)
+        GROUP BY slice.budget_id) AS sums"""
 
 
 def content_hash(row: bytes) -> str:
@@ -104,6 +118,38 @@ class PgBooks:
     async def recall(self, wallet_id: UUID) -> None:
         """Ask every process to give back what it can of this wallet. Nobody waits for it here."""
         await self._any_lease_line().one("SELECT pg_notify('bursar_recall', %s)", (str(wallet_id),))
+
+    # Budgets
+
+    async def take_budgets(self, op: int, process_id: UUID, asks: Sequence[BudgetAsk]) -> BudgetGrant:
+        """Take from all of these budgets or from none."""
+        return await self._budgets(TAKE_BUDGETS, op, process_id, asks)
+
+    async def give_budgets(self, op: int, process_id: UUID, gives: Sequence[BudgetAsk]) -> BudgetGrant:
+        """Say what was spent and give back what is no longer counted on."""
+        return await self._budgets(GIVE_BUDGETS, op, process_id, gives)
+
+    async def recall_budget(self, budget_id: UUID) -> None:
+        """Ask every process to give back what it can of this budget. Nobody waits for it here."""
+        await self._any_lease_line().one("SELECT pg_notify('bursar_recall', %s)", (f"budget:{budget_id}",))
+
+    async def budgets_used(self, periods: Mapping[UUID, int]) -> Mapping[UUID, int]:
+        """What processes said they spent of each budget in the period that starts at this millisecond."""
+        found = (await self._read.one(BUDGETS_USED, (list(periods), list(periods.values()))))[0]
+        return {UUID(budget_id): spent for budget_id, spent in found.items()}
+
+    async def _budgets(
+        self, query: LiteralString, op: int, process_id: UUID, asks: Sequence[BudgetAsk]
+    ) -> BudgetGrant:
+        told = orjson.dumps([ask._asdict() for ask in asks]).decode()
+        line = self._leases[asks[0].budget_id.int % LEASE_LINES]
+        rows = (await line.one(query, (op, process_id, told)))[0] or []
+        states = tuple(
+            BudgetState(UUID(row["budget_id"]), row["period_start_ms"], row["granted"], row["unpromised"])
+            for row in rows
+            if row["budget_id"] is not None
+        )
+        return BudgetGrant(rows[0]["state"] if rows else "refused", states)
 
     # Usage
 
