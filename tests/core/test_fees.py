@@ -186,6 +186,15 @@ class TestFeeBook:
         book = FeeBook([mine, fee_of(fee_id=2)])
         assert [book.in_force(ORGANISATION, "USD", at_ms).fee_id for at_ms in (99, 100)] == [2, 1]
 
+    def test_makes_the_quote_of_a_fee_once_for_each_quote_of_the_price_book(self) -> None:
+        fee, quote = fee_of(), quote_of(*LIST)
+        book = FeeBook([fee])
+        made = book.quote(quote, fee)
+        assert book.quote(quote, fee) is made
+        dearer = quote_of(price(1, Meter.IN_FRESH, 10**15), price(2, Meter.OUT_TEXT, 10**15))
+        assert hold_amount(book.quote(dearer, fee), 1, 1, "USD") == 2 * 10**6 // 20
+        assert hold_amount(book.quote(dearer, replace(fee, fee_id=4, millionths=0)), 1, 1, "USD") == 0
+
     def test_refuses_a_currency_without_one(self) -> None:
         with pytest.raises(ModelNotPriced):
             FeeBook([fee_of()]).in_force(OTHER, "EUR", 10)

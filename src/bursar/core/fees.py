@@ -64,12 +64,13 @@ class Fee:
 
 
 class FeeBook:
-    """Every fee row, indexed."""
+    """Every fee row, indexed; quotes of fees are kept, one for each fee and priced model in use."""
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_quotes", "_rows")
 
     def __init__(self, rows: Iterable[Fee] = ()) -> None:
         self._rows: dict[tuple[UUID | None, str], list[Fee]] = {}
+        self._quotes: dict[tuple[int, UUID, str], tuple[Quote, Quote]] = {}
         for row in sorted(rows, key=lambda row: (row.effective_from_ms, row.fee_id), reverse=True):
             self._rows.setdefault((row.organisation_id, row.currency), []).append(row)
 
@@ -84,6 +85,14 @@ class FeeBook:
                 if fee.effective_from_ms <= at_ms:
                     return fee
         raise ModelNotPriced(f"no platform fee in {currency} is in force")
+
+    def quote(self, quote: Quote, fee: Fee) -> Quote:
+        """`fee_quote`, made once for each quote of the price book."""
+        place = (fee.fee_id, quote.provider_id, quote.model)
+        kept = self._quotes.get(place)
+        if kept is None or kept[0] is not quote:
+            kept = self._quotes[place] = (quote, fee_quote(quote, fee))
+        return kept[1]
 
 
 def fee_quote(quote: Quote, fee: Fee) -> Quote:
