@@ -60,3 +60,11 @@ class TestOpenAIClientAtAnthropic(OpenAIClient):
     @pytest.mark.xfail(strict=True, reason="Anthropic's messages name no participants: refused by name.")
     def test_message_with_name(self, model: BaseChatModel) -> None:
         super().test_message_with_name(model)
+
+
+class TestAnthropicClientAtAnthropic(AnthropicClient):
+    model_name = MODELS["anthropic"]
+
+
+class TestAnthropicClientAtOpenAI(AnthropicClient):
+    model_name = MODELS["openai"]
