@@ -171,6 +171,18 @@ _MODELS: Final[Mapping[str, tuple[Words, ...]]] = {
             "目前没有服务商提供模型 {name}。",
         ),
     ),
+    "no_such_route": (
+        Words(
+            "This model is not served by the providers or in the regions that this request names.",
+            "이 요청이 지정한 Provider나 리전에서는 이 모델을 제공하지 않습니다.",
+            "此请求指定的服务商或区域不提供该模型。",
+        ),
+        Words(
+            "The model {name} is not served by the providers or in the regions that this request names.",
+            "이 요청이 지정한 Provider나 리전에서는 {name} 모델을 제공하지 않습니다.",
+            "此请求指定的服务商或区域不提供模型 {name}。",
+        ),
+    ),
 }
 
 _REQUESTS: Final[Mapping[str, tuple[Words, ...]]] = {
@@ -252,6 +264,11 @@ _REQUESTS: Final[Mapping[str, tuple[Words, ...]]] = {
             "The body has too many parts.",
             "본문에 항목이 너무 많습니다.",
             "请求体中的内容项过多。",
+        ),
+        Words(
+            "The body is nested too deeply.",
+            "본문의 중첩이 너무 깊습니다.",
+            "请求体嵌套层级过深。",
         ),
     ),
     "missing_required_parameter": (

@@ -14,8 +14,12 @@ OBJECTS_MAX: Final = 200_000
 VALUES_MAX: Final = 2_000_000
 """Braces and commas of a body, its texts included: a hundred megabytes of tiny messages would hold up
 everybody for seconds and take fifteen times their size; the longest prompts of today stay far below."""
+DEPTH_MAX: Final = 200
+"""Objects in objects: what is written stops at 254, and a translation may wrap what it was given."""
 NAME_CHARACTERS_MAX: Final = 256
 NUMBER: Final = (int, float)
+_WRITTEN_DEPTH_MAX: Final = 254
+"""Levels that orjson writes."""
 
 Check = Callable[[str, Any], None]
 
@@ -30,7 +34,20 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise BadRequest(f"The body is not valid JSON: {broken.msg}.", code="invalid_json") from None
     if not isinstance(raw, dict):
         raise BadRequest("The body must be a JSON object.", code="invalid_json")
+    if body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+        _check_depth(raw)
     return raw
+
+
+def _check_depth(raw: dict[str, Any]) -> None:
+    """The writer knows how deep it can go: it is asked to write the body that much deeper."""
+    wrapped: Any = raw
+    for _ in range(_WRITTEN_DEPTH_MAX - DEPTH_MAX):
+        wrapped = [wrapped]
+    try:
+        orjson.dumps(wrapped)
+    except orjson.JSONEncodeError:
+        raise BadRequest("The body is nested too deeply.", code="invalid_json") from None
 
 
 def require(raw: Mapping[str, Any], *names: str) -> None:
