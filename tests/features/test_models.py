@@ -7,6 +7,8 @@ from genai_prices import data_snapshot
 
 from bursar.features.models.catalogue import is_retired, shipped_catalogue
 
+EMBEDS, DRAWS = "text-embedding-3-small", "gpt-image-1"
+
 
 class TestCatalogue:
     def test_has_the_mapping_table_of_the_document(self) -> None:
@@ -60,6 +62,18 @@ class TestCatalogue:
         assert is_retired(entry, date(2027, 1, 14))
 
 
+class TestServices:
+    async def test_of_a_model_are_chat_when_nobody_says_more(self, client: Client) -> None:
+        assert (await client.post("/models", {"id": "m"}))["services"] == ["chat"]
+
+    async def test_are_what_was_said_last(self, client: Client) -> None:
+        made = await client.post("/models", {"id": "m", "services": ["embeddings"]})
+        assert made["services"] == ["embeddings"]
+        changed = await client.call("PATCH", "/models/m", {"services": ["chat", "images"]})
+        assert changed["services"] == ["chat", "images"]
+        assert (await client.call("PATCH", "/models/m", {"aliases": ["n"]}))["services"] == ["chat", "images"]
+
+
 class TestLoadCatalogue:
     async def test_adds_models_and_routes_and_nothing_twice(self, client: Client) -> None:
         provider = await client.post("/providers", {"slug": "openai", "kind": "openai"})
@@ -78,7 +92,9 @@ class TestLoadCatalogue:
         mini = await client.get("/models/gpt-4o-mini")
         assert [route["provider_id"] for route in mini["routes"]] == [provider["id"]]
         assert mini["output_tokens_max"] == 16384
-        assert mini["capabilities"] == {"retires_on": "2027-01-14"}
+        assert mini["capabilities"] == {"services": ["chat"], "retires_on": "2027-01-14"}
+        vectors, pictures = [await client.get(f"/models/{name}") for name in (EMBEDS, DRAWS)]
+        assert (vectors["services"], pictures["services"]) == (["embeddings"], ["images"])
 
     async def test_routes_to_a_provider_registered_later(self, client: Client) -> None:
         await client.call("POST", "/catalogue/load", {})
@@ -141,6 +157,8 @@ class TestModels:
             ("POST", "/models", {"id": "a b"}, "422 invalid_request"),
             ("POST", "/models", {"id": "x" * 129}, "422 invalid_request"),
             ("POST", "/models", {"id": "new", "context_window": 2**31}, "422 invalid_request"),
+            ("POST", "/models", {"id": "new", "services": []}, "422 invalid_request"),
+            ("POST", "/models", {"id": "new", "services": ["painting"]}, "422 invalid_request"),
             ("POST", "/models", {"id": "new", "margin_percent": "-100"}, "422 invalid_request"),
             ("POST", "/models", {"id": "new", "margin_percent": "NaN"}, "422 invalid_request"),
             ("POST", "/models", {"id": "new", "margin_percent": "0.00001"}, "422 invalid_request"),

@@ -12,6 +12,9 @@ ModelId = Annotated[str, typer.Argument(help="The model's name.")]
 Aliases = Annotated[list[str] | None, typer.Option("--alias", help="Another name; may be repeated.")]
 Margin = Annotated[str | None, typer.Option(help="Percent over cost for imported prices.")]
 OutputMax = Annotated[int | None, typer.Option(help="Most tokens of one answer.")]
+Does = Annotated[
+    list[str] | None, typer.Option("--does", help="chat, embeddings or images; may be repeated.")
+]
 Window = Annotated[int | None, typer.Option(help="Tokens in and out together.")]
 
 
@@ -23,6 +26,7 @@ def add(
     margin_percent: Margin = None,
     output_tokens_max: OutputMax = None,
     context_window: Window = None,
+    does: Does = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a model. It is served once it has a route and a price."""
@@ -37,6 +41,7 @@ def add(
         margin_percent=margin_percent,
         output_tokens_max=output_tokens_max,
         context_window=context_window,
+        services=does or None,
     )
     tell(transact(lambda control, tx: service.create_model(tx, wanted, edge=control.edge)), as_json=as_json)
 
@@ -88,6 +93,7 @@ def change(
     margin_percent: Margin = None,
     output_tokens_max: OutputMax = None,
     context_window: Window = None,
+    does: Does = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a model. `--alias` names all its aliases: others are removed."""
@@ -101,6 +107,7 @@ def change(
         margin_percent=margin_percent,
         output_tokens_max=output_tokens_max,
         context_window=context_window,
+        services=does or None,
     )
     tell(transact(lambda _control, tx: service.change_model(tx, model, wanted)), as_json=as_json)
 

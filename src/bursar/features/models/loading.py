@@ -74,7 +74,10 @@ class _Loader:
                 "output_tokens_max": entry.output_limit,
                 "status": "retired" if retired else "active",
                 "successor": entry.successor,
-                "capabilities": {name: str(day) for name, day in dates.items() if day is not None},
+                "capabilities": {
+                    "services": entry.services,
+                    **{name: str(day) for name, day in dates.items() if day is not None},
+                },
                 "created_at": self.edge.now(),
             },
         )

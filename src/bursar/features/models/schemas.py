@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from bursar.core.service import UNSAID, Service
 from bursar.rest.fields import Body, ModelName, Name
 
 TOKENS_MAX = 2**31 - 1
@@ -32,6 +33,16 @@ MarginPercent = Annotated[
 ]
 
 
+Services = Annotated[
+    list[Service],
+    Field(
+        min_length=1,
+        max_length=len(Service),
+        description="What it can be asked to do: this decides its endpoints and what must have a price.",
+    ),
+]
+
+
 class NewModel(Body):
     id: ModelName = Field(description="The name callers use.")
     display_name: Name | None = Field(default=None, description="Absent: the id.")
@@ -40,6 +51,7 @@ class NewModel(Body):
         default=None, description="Bounds what a request without max_tokens may cost. Absent: 16384."
     )
     margin_percent: MarginPercent | None = None
+    services: Services = Field(default_factory=lambda: sorted(UNSAID))
     aliases: list[ModelName] = Field(default_factory=list, max_length=ALIASES_MAX)
 
 
@@ -52,6 +64,7 @@ class ModelChange(Body):
     margin_percent: MarginPercent | None = None
     status: Status | None = None
     successor: ModelName | None = Field(default=None, description="Named to callers of a retired model.")
+    services: Services | None = None
     aliases: list[ModelName] | None = Field(
         default=None, max_length=ALIASES_MAX, description="All of them: those not named are removed."
     )
@@ -92,6 +105,7 @@ class Model(BaseModel):
     status: Status
     successor: str | None
     margin_percent: Decimal | None
+    services: list[str]
     capabilities: dict[str, Any]
     created_at: datetime
     aliases: list[str]
@@ -105,12 +119,13 @@ class CatalogueEntry(BaseModel):
     provider: str
     provider_model: str
     state: Literal["served", "planned", "retired"]
-    context_window: int
-    output_limit: int
+    context_window: int | None
+    output_limit: int | None
     retired_on: date | None
     retires_on: date | None
     successor: str | None
     aliases: list[str]
+    services: list[Service] = Field(default_factory=lambda: sorted(UNSAID))
 
 
 class CatalogueProvider(BaseModel):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from bursar.core.service import UNSAID
 from bursar.db.engine import ReadSession, Transaction
 from bursar.features.models import queries
 from bursar.features.models.schemas import (
@@ -23,6 +24,8 @@ from bursar.rest.fields import printable
 from bursar.rest.paging import Page, PageAsked, cut_page
 from bursar.rest.problems import Conflict, Invalid, NotFound
 
+SERVICES = "services"
+"""Where `model.capabilities` says what a model can be asked to do."""
 NULLABLE = frozenset({"context_window", "output_tokens_max", "margin_percent", "successor"})
 
 
@@ -60,7 +63,8 @@ async def create_model(tx: Transaction, wanted: NewModel, *, edge: Edge) -> Mode
     """Raises `NameTaken`: the id or an alias means a model already."""
     await queries.lock_names(tx)
     await _check_free(tx, [wanted.id, *wanted.aliases], model_id=None)
-    row = wanted.model_dump(exclude={"aliases"})
+    row = wanted.model_dump(exclude={"aliases", "services"})
+    row["capabilities"] = {SERVICES: wanted.services}
     await queries.insert_model(
         tx, {**row, "display_name": wanted.display_name or wanted.id, "created_at": edge.now()}
     )
@@ -89,12 +93,15 @@ async def list_models(read: ReadSession, asked: PageAsked, *, status: Status | N
 async def change_model(tx: Transaction, model_id: str, change: ModelChange) -> Model:
     """Raises `ModelNotFound`, `NameTaken`, `SuccessorInvalid`."""
     await queries.lock_names(tx)
-    await get_model(tx, model_id)
+    known = await get_model(tx, model_id)
     given = change.model_dump(exclude_unset=True)
     for name, value in given.items():
         if value is None and name not in NULLABLE:
             raise Invalid(f"body.{name}: must not be null")
     await _check_successor(tx, model_id, given.get("successor"))
+    services = given.pop("services", None)
+    if services is not None:
+        given["capabilities"] = {**known.capabilities, SERVICES: services}
     aliases = given.pop("aliases", None)
     if aliases is not None:
         await _check_free(tx, aliases, model_id=model_id)
@@ -176,6 +183,13 @@ async def _with_names_and_routes(
     for route in await queries.routes_of(read, ids):
         routes[route["model_id"]].append(dict(route))
     return [
-        Model.model_validate({**row, "aliases": aliases[row["id"]], "routes": routes[row["id"]]})
+        Model.model_validate(
+            {
+                **row,
+                "services": row["capabilities"].get(SERVICES, sorted(UNSAID)),
+                "aliases": aliases[row["id"]],
+                "routes": routes[row["id"]],
+            }
+        )
         for row in rows
     ]
