@@ -14,6 +14,7 @@ from bursar.gateway.dialects.registry import (
     OPENAI_CHAT,
     OPENAI_EMBEDDINGS,
     OPENAI_IMAGES,
+    OPENAI_RESPONSES,
 )
 from bursar.gateway.errors import GatewayError
 from bursar.gateway.inbound import Inbound
@@ -82,6 +83,7 @@ EXACT: Final[Mapping[str, Place]] = {
     "/v1/images/generations": Place(OPENAI_IMAGES, {"POST": complete_chat}),
     "/v1/messages": Place(ANTHROPIC_MESSAGES, {"POST": complete_chat}),
     "/v1/models": Place(OPENAI_CHAT, {"GET": looking(_models)}),
+    "/v1/responses": Place(OPENAI_RESPONSES, {"POST": complete_chat}),
 }
 BELOW: Final[Mapping[str, Place]] = {
     "/v1/models/": Place(OPENAI_CHAT, {"GET": looking(_model)}),

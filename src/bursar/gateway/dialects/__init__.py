@@ -32,6 +32,23 @@ class Asked(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
+class Memory:
+    """What ties an answer to others, in a dialect whose callers may refer to earlier answers.
+
+    `previous_id`: the answer that this one continues. `own_input`: what the caller sent this time.
+    `response_id`: what our own answers are called. `keeps`: the answer is to be kept. `answer`: all of it,
+    once it is complete. `bill`: what a stream that broke is charged, for its last event.
+    """
+
+    previous_id: str | None
+    own_input: list[Any] = field(repr=False)
+    response_id: str = ""
+    keeps: bool = False
+    answer: dict[str, Any] | None = field(default=None, repr=False)
+    bill: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class Call:
     """One request as the caller wrote it, checked.
 
@@ -41,6 +58,7 @@ class Call:
     type of a streamed answer. `service`: what the model is asked to do. `counts`: what is held for beside
     text, such as pictures and the tokens they are drawn with, for all `n` of them. `variants`: what the price
     book may call this way of asking, after the model's name and a colon (`hd:1792x1024`), best first.
+    `memory`: None in dialects whose answers cannot be referred to.
     """
 
     dialect: str
@@ -60,6 +78,7 @@ class Call:
     service: Service = Service.CHAT
     counts: Mapping[Meter, int] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
+    memory: Memory | None = None
 
 
 _NOTHING: Final[Mapping[Meter, int]] = MappingProxyType({})

@@ -8,14 +8,16 @@ from bursar.gateway.dialects.anthropic_messages import AnthropicMessages
 from bursar.gateway.dialects.openai_chat import OpenAIChat
 from bursar.gateway.dialects.openai_embeddings import OpenAIEmbeddings
 from bursar.gateway.dialects.openai_images import OpenAIImages
+from bursar.gateway.dialects.openai_responses import OpenAIResponses
 
 OPENAI_CHAT: Final[ChatDialect] = OpenAIChat()
 ANTHROPIC_MESSAGES: Final[ChatDialect] = AnthropicMessages()
+OPENAI_RESPONSES: Final[ChatDialect] = OpenAIResponses()
 OPENAI_EMBEDDINGS: Final[EmbeddingDialect] = OpenAIEmbeddings()
 OPENAI_IMAGES: Final[Dialect] = OpenAIImages()
 
 CHAT_DIALECTS: Final[Mapping[str, ChatDialect]] = {
-    dialect.name: dialect for dialect in (OPENAI_CHAT, ANTHROPIC_MESSAGES)
+    dialect.name: dialect for dialect in (OPENAI_CHAT, ANTHROPIC_MESSAGES, OPENAI_RESPONSES)
 }
 EMBEDDING_DIALECTS: Final[Mapping[str, EmbeddingDialect]] = {OPENAI_EMBEDDINGS.name: OPENAI_EMBEDDINGS}
 DIALECTS: Final[Mapping[str, Dialect]] = {

@@ -1,0 +1,49 @@
+"""OpenAI's Responses API as a surface that callers' requests pass through."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from bursar.adapters.providers import Attempt, UpstreamRequest
+from bursar.adapters.providers.openai_responses.dispositions import DISPOSITION
+from bursar.adapters.providers.openai_responses.rules import refuse_unsupported
+from bursar.adapters.providers.openai_responses.usage import read_usage
+from bursar.core.usage import Usage
+
+DIALECT: Final = "openai_responses"
+
+
+class ResponsesSurface:
+    """`POST /responses` of a provider that speaks it as OpenAI does."""
+
+    def edit(
+        self,
+        raw: Mapping[str, Any],
+        attempt: Attempt,
+        *,
+        stream: bool,  # noqa: ARG002 - usage comes unasked
+        headers: Mapping[str, str],
+    ) -> UpstreamRequest:
+        """The caller's request with our model name and the output bound, nothing kept at the provider.
+
+        What came before (`previous_response_id`) is in `raw["input"]` already. Raises `BadRequest` for what
+        costs more than the usage tells.
+        """
+        refuse_unsupported(raw, DISPOSITION, unknown_passes=True)
+        body = {name: value for name, value in raw.items() if name != "previous_response_id"}
+        body |= {"model": attempt.deployment.provider_model, "store": False}
+        self._bound(body, attempt)
+        headers = {"authorization": f"Bearer {attempt.secret}", "content-type": "application/json"}
+        return UpstreamRequest(path="/responses", headers=headers, body=orjson.dumps(body))
+
+    def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage | None:
+        return read_usage(raw, service_tier=service_tier)
+
+    def _bound(self, body: dict[str, Any], attempt: Attempt) -> None:
+        bounds = [] if attempt.max_tokens is None else [attempt.max_tokens]
+        given = body.get("max_output_tokens")
+        if given is not None:
+            bounds += [given, attempt.deployment.output_tokens_max]
+        if bounds:
+            body["max_output_tokens"] = min(bounds)
