@@ -1,13 +1,17 @@
 """OpenAI itself: callers speak its dialect, so requests and answers pass through."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
-from bursar.adapters.providers import Rule
+from bursar.adapters.providers import PassThrough, Rule
 from bursar.adapters.providers.dispositions import forwarded, refused, translated
-from bursar.adapters.providers.openai_chat import ChatServer
+from bursar.adapters.providers.openai_chat import ChatServer, refusals
+from bursar.adapters.providers.openai_chat.messages import short_id
 from bursar.adapters.providers.openai_chat.style import Style, reasoning_effort, refuse_reasoning
 from bursar.adapters.providers.openai_properties import PROPERTIES
+from bursar.adapters.providers.openai_responses import DIALECT as RESPONSES
+from bursar.adapters.providers.openai_responses import ResponsesSurface
 from bursar.core.chat import ChatRequest
 
 _NO_PRICE = refused("no price for this tier is kept")
@@ -43,10 +47,13 @@ STYLE = Style(
     cache_marked=("gpt-5.6", "gpt-5.7", "gpt-5.8", "gpt-5.9", "gpt-6"),
     tiers=frozenset({"auto", "default", "flex"}),
     stop_max=4,
-    call_id_max=40,
+    call_id=short_id(40),
     reasoning=_reasoning,
 )
 """Source: OpenAI's API reference. In this dialect it keeps its reasoning, so there is none to go back."""
+
+
+_RESPONSES = ResponsesSurface()
 
 
 class OpenAI(ChatServer):
@@ -55,3 +62,8 @@ class OpenAI(ChatServer):
     kind = "openai"
     style = STYLE
     dispositions = DISPOSITION
+    refused = refusals(DISPOSITION)
+
+    @cached_property
+    def passes(self) -> Mapping[str, PassThrough]:
+        return {**super().passes, RESPONSES: _RESPONSES}

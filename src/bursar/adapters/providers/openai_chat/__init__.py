@@ -1,6 +1,6 @@
 """Upstreams that speak OpenAI's chat dialect: OpenAI itself and the servers that copied it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -39,11 +39,21 @@ class ChatServer:
     kind: str
     style: Style
     dispositions: Mapping[str, Rule]
-    embedder: Embedder | None = EMBEDDINGS
+    refused: frozenset[str] = frozenset()
+    """Properties that `dispositions` refuse; see `refusals`."""
+    tool_types: frozenset[str] | None = None
+    """The tools that cost nothing apart; `None`: all are."""
+    embeddings: Embeddings | None = EMBEDDINGS
+    images: Images | None = IMAGES
 
     @cached_property
     def passes(self) -> Mapping[str, PassThrough]:
-        return {"openai_chat": self, "openai_embeddings": EMBEDDINGS, "openai_images": IMAGES}
+        beside = {"openai_embeddings": self.embeddings, "openai_images": self.images}
+        return {"openai_chat": self, **{name: there for name, there in beside.items() if there is not None}}
+
+    @property
+    def embedder(self) -> Embedder | None:
+        return self.embeddings
 
     @property
     def translator(self) -> Translator | None:
@@ -101,16 +111,26 @@ class ChatServer:
         return self.usage(usage, service_tier=tier if isinstance(tier, str) else None)
 
     def _check_prices(self, raw: Mapping[str, Any]) -> None:
-        """What costs more than the price book knows of is refused: dearer tiers, searches."""
-        if raw.get("service_tier") is not None:
-            self._check("service_tier", f"service_tier={raw['service_tier']}")
-        if raw.get("web_search_options") is not None:
-            self._check("web_search_options", "web_search_options")
+        """What costs more than the price book knows of is refused: dearer tiers, searches, foreign tools."""
+        tier = raw.get("service_tier")
+        if tier is not None:
+            self._check("service_tier", f"service_tier={tier}", tier)
+        for name in self.refused.intersection(raw):
+            if raw[name] is not None:
+                self._check(name, name, raw[name])
+        if self.tool_types is not None:
+            self._check_tools(raw.get("tools") or (), self.tool_types)
 
-    def _check(self, param: str, path: str) -> None:
+    def _check(self, param: str, path: str, value: Any) -> None:
         rule = self.dispositions.get(path)
-        if rule is not None and rule.disposition is Disposition.REFUSED:
+        refused = rule is not None and rule.disposition is Disposition.REFUSED and value not in rule.neutral
+        if rule is not None and refused:
             raise unsupported(param, rule.why)
+
+    def _check_tools(self, tools: Iterable[Any], allowed: frozenset[str]) -> None:
+        for position, tool in enumerate(tools):
+            if isinstance(tool, dict) and tool.get("type", "function") not in allowed:
+                raise unsupported(f"tools[{position}].type", "the provider bills for its own tools apart")
 
     def _bound(self, body: dict[str, Any], attempt: Attempt) -> None:
         """Let nothing be produced beyond what is held: a bound by two names could mean the larger one."""
@@ -122,6 +142,15 @@ class ChatServer:
             bounds.append(attempt.max_tokens)
         if bounds:
             body.update(dict.fromkeys(given or [self.style.output_bound], min(bounds)))
+
+
+def refusals(dispositions: Mapping[str, Rule]) -> frozenset[str]:
+    """The properties of a request that a table refuses as a whole."""
+    return frozenset(
+        path
+        for path, rule in dispositions.items()
+        if rule.disposition is Disposition.REFUSED and path.isidentifier()
+    )
 
 
 def bearer(secret: str) -> dict[str, str]:

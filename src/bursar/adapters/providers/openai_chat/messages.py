@@ -7,7 +7,7 @@ that a tool answered with follow in a message of the user's.
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +30,8 @@ from bursar.core.chat import (
 TEXT_SEPARATOR = "\n\n"
 """Between texts that were apart, where a server takes one string only."""
 PLAIN_TEXT = "text/plain"
-SOUND, FILE, FILE_ID = "content[].input_audio", "content[].file.file_data", "content[].file.file_id"
+PICTURE, SOUND = "content[].image_url", "content[].input_audio"
+FILE, FILE_ID = "content[].file.file_data", "content[].file.file_id"
 """What refusals call a part of a turn, where the caller's dialect gave no name of its own."""
 SHORT_CACHE_MINUTES = 5
 """Anthropic's usual life of a cached prefix."""
@@ -62,11 +63,18 @@ def _answers(turn: Turn) -> bool:
     return any(isinstance(part, ToolResult) for part in turn.parts)
 
 
-def short_id(call_id: str, most: int | None) -> str:
-    """A tool call's id within `most` characters; the same id always becomes the same."""
-    if most is None or len(call_id) <= most:
-        return call_id
-    return f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:_HASH_LENGTH]}"[:most]
+def short_id(most: int) -> Callable[[str], str]:
+    """Ids of tool calls within `most` characters; the same id always becomes the same."""
+
+    def shortened(call_id: str) -> str:
+        return call_id if len(call_id) <= most else f"call_{hashed(call_id)}"[:most]
+
+    return shortened
+
+
+def hashed(call_id: str) -> str:
+    """Letters and digits that stand for an id."""
+    return hashlib.sha256(call_id.encode()).hexdigest()[:_HASH_LENGTH]
 
 
 class _Writer:
@@ -126,15 +134,12 @@ class _Writer:
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         function = {"name": call.name, "arguments": call.arguments or "{}"}
-        return {"id": self._id(call.id), "type": "function", "function": function}
-
-    def _id(self, call_id: str) -> str:
-        return short_id(call_id, self._style.call_id_max)
+        return {"id": self._style.call_id(call.id), "type": "function", "function": function}
 
     def _result(self, result: ToolResult, place: str) -> dict[str, Any]:
         texts: list[Part] = [part for part in result.parts if isinstance(part, Text)]
         content = self._content(texts, place)
-        return {"role": "tool", "tool_call_id": self._id(result.call_id), "content": content or ""}
+        return {"role": "tool", "tool_call_id": self._style.call_id(result.call_id), "content": content or ""}
 
     def _content(self, parts: list[Part], place: str) -> str | list[dict[str, Any]] | None:
         """One string, or an array of parts; `None` when nothing is in it."""
@@ -154,6 +159,8 @@ class _Writer:
             case Text(text=text):
                 block = {"type": "text", "text": text} if text else None
             case Image():
+                if not self._style.sees:
+                    raise unsupported(self._named(place, "image", PICTURE), "the provider sees no pictures")
                 block = {"type": "image_url", "image_url": {"url": _image_url(part)}}
             case Audio(data=sound, format=kind):
                 if not self._style.hears:
@@ -186,6 +193,9 @@ class _Writer:
         if not self._style.reads_files:
             raise unsupported(self._named(place, "file", FILE), "the provider reads no documents")
         address = f"data:{part.media_type};base64,{part.data}"
+        if self._style.documents == "document_url":
+            name = {"document_name": part.name} if part.name else {}
+            return {"type": "document_url", "document_url": address, **name}
         return {"type": "file", "file": {"filename": part.name or "document", "file_data": address}}
 
 

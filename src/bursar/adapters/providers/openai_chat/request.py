@@ -77,7 +77,7 @@ def _tools(request: ChatRequest, style: Style) -> dict[str, Any]:
         return {}
     body: dict[str, Any] = {"tools": [_tool(tool) for tool in request.tools]}
     if request.tool_choice is not None:
-        body["tool_choice"] = _choice(request.tool_choice)
+        body["tool_choice"] = _choice(request.tool_choice, request, style)
     if request.parallel_tools is not None and "parallel_tools" not in style.refused:
         body["parallel_tool_calls"] = request.parallel_tools
     return body
@@ -93,10 +93,13 @@ def _tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _choice(choice: ToolChoice) -> str | dict[str, Any]:
+def _choice(choice: ToolChoice, request: ChatRequest, style: Style) -> str | dict[str, Any]:
+    written = style.choices.get(choice.mode)
+    if written is None:
+        raise unsupported(request.named("tool_choice"), "the provider lets the model choose")
     if choice.mode == "named":
-        return {"type": "function", "function": {"name": choice.name}}
-    return choice.mode
+        return {"type": written, "function": {"name": choice.name}}
+    return written
 
 
 def _answer_format(request: ChatRequest, style: Style) -> dict[str, Any]:

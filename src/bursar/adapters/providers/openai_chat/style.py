@@ -14,6 +14,11 @@ OPTIONS: Mapping[str, str] = {
 }
 """Canonical field → OpenAI's name, for what is a number or a name and goes as it is."""
 
+CHOICES: Mapping[str, str] = {
+    "auto": "auto", "none": "none", "required": "required", "named": "function"
+}  # fmt: skip
+"""Canonical choice of tools → OpenAI's name."""
+
 _BUDGETS = ((2_048, "low"), (8_192, "medium"))
 """Thinking budgets up to so many tokens, and the effort that spends about as much; above: high."""
 
@@ -51,9 +56,10 @@ class Style:
     * `cache_mark`: how the end of a prefix worth caching is marked (`auto`: the server caches by itself);
     * `cache_marked`: the beginnings of the models that take marks (all, when empty);
     * `flat`: messages of text alone are one string, never an array of parts;
-    * `schemas`: answers may be held to a JSON schema; `hears`, `reads_files`: sound and documents go in;
+    * `call_id`: what becomes of the ids of tool calls; `choices`: canonical choice of tools → its name there;
+    * `schemas`: answers may be held to a JSON schema; `sees`, `hears`, `reads_files`: what may go in;
     * `stream_options`: usage comes in streams only when asked for;
-    * `stop_max`: the most stop sequences; `call_id_max`: the longest id of a tool call.
+    * `tiers`: service tiers that have a price here; `stop_max`: the most stop sequences.
     """
 
     output_bound: str = "max_tokens"
@@ -65,10 +71,13 @@ class Style:
     cache_marked: tuple[str, ...] = ()
     flat: bool = False
     schemas: bool = True
+    sees: bool = True
     hears: bool = True
     reads_files: bool = True
+    documents: Literal["file", "document_url"] = "file"
     tiers: frozenset[str] = frozenset()
     stream_options: bool = True
     stop_max: int | None = None
-    call_id_max: int | None = None
+    call_id: Callable[[str], str] = str
+    choices: Mapping[str, str] = field(default_factory=lambda: CHOICES)
     reasoning: Knobs = reasoning_effort
