@@ -126,9 +126,16 @@ def explain(
         tell(told, as_json=True)
         return
     typer.echo(f"{told.sale} {told.currency} charged, {told.cost} {told.currency} cost")
-    columns = ("meter", "quantity", "price_id", "priced_as", "unit_price", "amount", "cost_amount")
+    sold = ("meter", "quantity", "price_id", "priced_as", "unit_price", "amount", "cost_amount")
+    listed = ("meter", "quantity", "price_id", "priced_as", "unit_list_cost", "list_cost")
     for attempt in told.attempts:
         typer.echo(f"attempt {attempt.usage.attempt}: {attempt.usage.model}, {attempt.usage.outcome}")
-        tell_rows(attempt.explanation["lines"], columns)
+        fee = attempt.explanation.get("fee")
+        tell_rows(attempt.explanation["lines"], listed if fee else sold)
+        if fee:
+            typer.echo(
+                f"  platform fee {fee['id']}: {fee['percent_of_list_cost']} % of"
+                f" {attempt.explanation['list_cost']}, and {fee['per_request']} {told.currency}"
+            )
         for note in attempt.explanation["notes"]:
             typer.echo(f"  {note}")

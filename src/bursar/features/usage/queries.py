@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bursar.db.engine import ReadSession
-from bursar.db.tables import api_key, organisation, price, provider, usage
+from bursar.db.tables import api_key, organisation, platform_fee, price, provider, usage
 
 _KEY = (usage.c.started_at, usage.c.request_id, usage.c.attempt, usage.c.revision)
 _SHOWN = (
@@ -92,6 +92,11 @@ async def usage_of_request(
 
 async def prices_by_id(read: ReadSession, price_ids: Iterable[int]) -> Sequence[sa.RowMapping]:
     question = sa.select(price).where(price.c.id.in_(list(price_ids)))
+    return (await read.execute(question)).mappings().all()
+
+
+async def fees_by_id(read: ReadSession, fee_ids: Iterable[int]) -> Sequence[sa.RowMapping]:
+    question = sa.select(platform_fee).where(platform_fee.c.id.in_(list(fee_ids)))
     return (await read.execute(question)).mappings().all()
 
 

@@ -43,6 +43,12 @@ class UsageRow(BaseModel):
     cost: str
     sale: str
     margin: str = Field(description="Sale less cost.")
+    own_key: bool = Field(
+        description="It ran on the organisation's own credential: it cost us nothing, the sale is the fee."
+    )
+    list_cost: str | None = Field(
+        description="With `own_key`: what the provider's list makes of it, exact. The provider bills it."
+    )
     latency_ms: int
     first_byte_ms: int | None
     provider_request_id: str | None

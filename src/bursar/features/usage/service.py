@@ -10,14 +10,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bursar.core.explanation import explain
+from bursar.core.fees import OWN_KEY
 from bursar.core.ids import IdNotTimed, uuid7_time_ms
-from bursar.core.money import format_amount, parse_price
-from bursar.core.pricing import PriceRow
-from bursar.core.usage import Meter
+from bursar.core.money import format_amount
 from bursar.db.engine import ReadSession
 from bursar.features.usage import queries
 from bursar.features.usage.queries import Place, Wanted
+from bursar.features.usage.rated import Terms, own_rows, terms_of
 from bursar.features.usage.schemas import (
     ExplainedAttempt,
     ExplainedRequest,
@@ -26,7 +25,7 @@ from bursar.features.usage.schemas import (
     SummaryItem,
     UsageRow,
 )
-from bursar.rest.fields import moment_of_ms, ms_of_moment
+from bursar.rest.fields import moment_of_ms
 from bursar.rest.paging import Page, PageAsked, cut_page
 from bursar.rest.problems import Invalid, NotFound
 
@@ -96,7 +95,8 @@ async def list_usage(read: ReadSession, wanted: Wanted, asked: PageAsked) -> Pag
     """Newest first. Raises `OrganisationNotFound`."""
     await _check_organisation(read, wanted.organisation_id)
     rows = await queries.usage_before(read, wanted, before=asked.after(read_place), limit=asked.limit + 1)
-    return cut_page(rows, asked.limit, write_place, show)
+    terms = await terms_of(read, own_rows(rows))
+    return cut_page(rows, asked.limit, write_place, lambda row: show(row, terms))
 
 
 def write_place(row: sa.RowMapping) -> str:
@@ -123,8 +123,7 @@ async def explain_usage(read: ReadSession, organisation_id: UUID, request_id: UU
     rows = await queries.usage_of_request(read, organisation_id, request_id, started_at)
     if not rows:
         raise UsageNotFound
-    price_ids = {number for row in rows for number in row["price_ids"].values()}
-    prices = [_price(row) for row in await queries.prices_by_id(read, price_ids)]
+    terms = await terms_of(read, rows)
     asset = rows[0]["asset"]
     return ExplainedRequest(
         request_id=request_id,
@@ -132,7 +131,7 @@ async def explain_usage(read: ReadSession, organisation_id: UUID, request_id: UU
         cost=format_amount(sum(row["cost"] for row in rows), asset),
         sale=format_amount(sum(row["sale"] for row in rows), asset),
         attempts=[
-            _explained(list(revisions), prices)
+            _explained(list(revisions), terms)
             for _, revisions in groupby(rows, key=lambda row: row["attempt"])
         ],
     )
@@ -152,7 +151,7 @@ class _Settled:
     sale: int
 
 
-def _explained(revisions: Sequence[sa.RowMapping], prices: Sequence[PriceRow]) -> ExplainedAttempt:
+def _explained(revisions: Sequence[sa.RowMapping], terms: Terms) -> ExplainedAttempt:
     last = revisions[-1]
     settled = _Settled(
         asset=last["asset"],
@@ -164,20 +163,8 @@ def _explained(revisions: Sequence[sa.RowMapping], prices: Sequence[PriceRow]) -
         cost=sum(row["cost"] for row in revisions),
         sale=sum(row["sale"] for row in revisions),
     )
-    return ExplainedAttempt(usage=show(last), explanation=explain(settled, prices).to_json(with_cost=True))
-
-
-def _price(row: sa.RowMapping) -> PriceRow:
-    return PriceRow(
-        price_id=row["id"],
-        provider_id=row["provider_id"],
-        model=row["model"],
-        meter=Meter(row["meter"]),
-        currency=row["currency"],
-        effective_from_ms=ms_of_moment(row["effective_from"]),
-        tier_from=row["tier_from"],
-        cost_atto=parse_price(format(row["cost"], "f")),
-        sale_atto=parse_price(format(row["sale"], "f")),
+    return ExplainedAttempt(
+        usage=show(last, terms), explanation=terms.explain(settled).to_json(with_cost=True)
     )
 
 
@@ -225,5 +212,13 @@ def _money(row: sa.RowMapping) -> dict[str, Any]:
     }
 
 
-def show(row: sa.RowMapping) -> UsageRow:
-    return UsageRow.model_validate({**row, **_money(row), "posted": row["posting"] is not None})
+def show(row: sa.RowMapping, terms: Terms) -> UsageRow:
+    return UsageRow.model_validate(
+        {
+            **row,
+            **_money(row),
+            "own_key": OWN_KEY in row["flags"],
+            "list_cost": terms.list_cost(row),
+            "posted": row["posting"] is not None,
+        }
+    )
