@@ -227,7 +227,8 @@ class GatewayStack:
 
 
 def settings_for(folder: Path, **changed: Any) -> Settings:
-    told = {"data_dir": folder, "secret_key": SECRET_KEY, **changed}
+    # One round: a test that lets a provider fail once means to see the failure, not the second try.
+    told = {"data_dir": folder, "secret_key": SECRET_KEY, "rounds_max": 1, **changed}
     return Settings(_env_file=None, **told)
 
 

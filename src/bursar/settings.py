@@ -105,6 +105,35 @@ class Settings(BaseSettings):
         default=64 * MEBIBYTE, ge=1024, description="Longest whole answer accepted from a provider."
     )
     attempts_max: int = Field(default=4, ge=1, description="Most tries at providers for one request.")
+    rounds_max: int = Field(
+        default=2, ge=1, le=10, description="Most rounds that a request makes of a model's deployments."
+    )
+    retry_deadline_ms: int = Field(
+        default=15_000, ge=0, description="No try begins so long after its request came in."
+    )
+    retry_backoff_ms: int = Field(
+        default=250, ge=1, description="Longest pause before the second round; it doubles for each one after."
+    )
+    retry_backoff_ms_max: int = Field(default=4_000, ge=1, description="Longest pause before any round.")
+    credential_cooldown_ms: int = Field(
+        default=30_000,
+        ge=1,
+        description="How long a credential is passed over after 429 or overload, unless its provider says.",
+    )
+    credential_cooldown_ms_max: int = Field(
+        default=600_000, ge=1, description="Longest such time, whatever the provider says."
+    )
+    credential_out_ms: int = Field(
+        default=900_000,
+        ge=1,
+        description="How long a credential is out of rotation whose key or account its provider refuses, "
+        "unless it is changed before.",
+    )
+    credential_probe_ms: int = Field(
+        default=30_000,
+        ge=1,
+        description="How often such a credential is tried all the same when a model has no other.",
+    )
     upstream_connections_max: int = Field(
         default=2_000, ge=1, description="Most connections to providers that one gateway process keeps open."
     )

@@ -14,11 +14,12 @@ from bursar.core.routing import (
     Standing,
     Strategy,
     backoff_ms,
-    fits_context,
+    estimate_atto,
     keeps_margin,
     latency_step,
     mix,
     ordered,
+    overflows_context,
     race,
     tries_for,
 )
@@ -29,7 +30,7 @@ standings = st.lists(
     st.builds(
         Standing,
         key=words,
-        priority=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+        priority=st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)),
         weight=st.integers(1, 1_000),
         latency_ms=st.none() | st.integers(0, 100_000),
         sale=st.integers(0, 5),
@@ -95,7 +96,7 @@ class TestEveryStrategy:
     @given(standings, words)
     def test_by_weight_keeps_the_priorities_of_routes(self, ways: list[Standing], seed: int) -> None:
         order = ordered(Strategy.WEIGHTED, ways, seed=seed)
-        assert [ways[place].priority[0] for place in order] == sorted(way.priority[0] for way in ways)
+        assert [ways[place].priority[:2] for place in order] == sorted(way.priority[:2] for way in ways)
 
     @given(standings, words)
     def test_by_price_never_puts_a_dearer_one_first(self, ways: list[Standing], seed: int) -> None:
@@ -115,7 +116,7 @@ class TestWeights:
     @pytest.mark.parametrize("weights", [(1, 1, 1), (1, 3, 6), (1, 1_000, 999)])
     def test_are_the_shares_of_first_tries(self, weights: tuple[int, ...]) -> None:
         """Twenty thousand draws; five standard deviations."""
-        ways = [Standing(mix(number), (0, 0), weight) for number, weight in enumerate(weights)]
+        ways = [Standing(mix(number), (0, 0, 0), weight) for number, weight in enumerate(weights)]
         draws = 20_000
         firsts = Counter(
             ordered(Strategy.WEIGHTED, ways, seed=mix(1_000_003 * draw))[0] for draw in range(draws)
@@ -140,7 +141,7 @@ class TestAffinity:
         assert [left[place] for place in again] == [place for place in order if place != gone]
 
     def test_spreads_beginnings_evenly(self) -> None:
-        ways = [Standing(mix(number), (0, 0)) for number in range(5)]
+        ways = [Standing(mix(number), (0, 0, 0)) for number in range(5)]
         firsts = Counter(
             ordered(Strategy.PRIORITY, ways, seed=mix(beginning), is_affine=True)[0]
             for beginning in range(10_000)
@@ -221,7 +222,15 @@ class TestBackoff:
 
 
 class TestContext:
-    def test_of_a_model_nobody_measured_fits_all(self) -> None:
-        assert fits_context(None, 10**9)
-        assert fits_context(100, 100)
-        assert not fits_context(100, 101)
+    def test_of_a_model_nobody_measured_takes_any(self) -> None:
+        assert not overflows_context(None, 10**9)
+
+    def test_overflows_when_even_half_the_estimate_is_too_much(self) -> None:
+        assert not overflows_context(100, 200)
+        assert overflows_context(100, 201)
+
+
+class TestTheEstimate:
+    def test_adds_up_what_has_a_price(self) -> None:
+        quote = quote_of(Told(2, 3), Told(5, 7, meter=Meter.OUT_TEXT))
+        assert estimate_atto(quote, 10, 100, {Meter.IMAGE: 4}) == (730, 520)

@@ -6,11 +6,12 @@ prompt's beginning sends the same beginnings to the same credential, where the p
 cache (weighted rendezvous hashing: when a way drops out, only its own requests move).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from bursar.core.pricing import Quote
+from bursar.core.usage import Meter
 
 MARGIN_SCALE: Final = 1_000_000
 """Margins are counted in millionths of the cost: 20 % is 200,000."""
@@ -39,13 +40,13 @@ class Strategy(StrEnum):
 class Standing(NamedTuple):
     """What is known of one way when a request is about to be sent.
 
-    `key`: 64 bits that name it for ever. `priority`: of the route, then of the credential. `latency_ms`:
-    lately; None: not known, so that it is tried to find out. `sale`, `cost`: of this request, estimated, in
-    units of the wallet's asset; only `CHEAPEST` needs them.
+    `key`: 64 bits that name it for ever. `priority`: what the caller wishes, the route's, the credential's.
+    `latency_ms`: lately; None: not known, so that it is tried to find out. `sale`, `cost`: of this request,
+    estimated; only `CHEAPEST` needs them.
     """
 
     key: int
-    priority: tuple[int, int]
+    priority: tuple[int, int, int]
     weight: int = 1
     latency_ms: int | None = None
     sale: int = 0
@@ -66,7 +67,7 @@ def ordered(
                 return sorted(places, key=lambda place: standings[place].priority)
             return _by(lambda one: one.priority, standings, seed)
         case Strategy.WEIGHTED:
-            return _by(lambda one: one.priority[:1], standings, seed)
+            return _by(lambda one: one.priority[:2], standings, seed)
         case Strategy.LEAST_LATENCY:
             return _by(lambda one: (latency_step(one.latency_ms),), standings, seed)
         case Strategy.CHEAPEST:
@@ -133,9 +134,26 @@ def keeps_margin(quote: Quote, floor: int) -> bool:
     )
 
 
-def fits_context(context_window: int | None, input_tokens: int) -> bool:
-    """Whether a prompt of so many tokens fits a model's window; one that nobody entered fits all."""
-    return context_window is None or input_tokens <= context_window
+def estimate_atto(
+    quote: Quote, input_tokens: int, output_tokens: int, counts: Mapping[Meter, int]
+) -> tuple[int, int]:
+    """Sale and cost of a request of about this size, in atto, to compare deployments by; not for billing."""
+    sheet = quote.sheet(input_tokens)
+    sale = cost = 0
+    for meter, number in ((Meter.IN_FRESH, input_tokens), (Meter.OUT_TEXT, output_tokens), *counts.items()):
+        price = sheet.get(meter)
+        if price is not None:
+            sale += number * price.sale_atto
+            cost += number * price.cost_atto
+    return sale, cost
+
+
+def overflows_context(context_window: int | None, input_tokens: int) -> bool:
+    """Whether a prompt is surely too long for a model; one whose window nobody entered takes any.
+
+    Input estimates run high, up to twice the provider's own count.
+    """
+    return context_window is not None and input_tokens > 2 * context_window
 
 
 def tries_for(left: int, models_after: int) -> int:

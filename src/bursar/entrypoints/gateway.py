@@ -24,6 +24,7 @@ from bursar.db.secrets import SecretBox
 from bursar.gateway.app import GatewayApp
 from bursar.gateway.flushing import Flusher
 from bursar.gateway.life import LifeLimits, Process
+from bursar.gateway.routing import Routing, RoutingLimits
 from bursar.gateway.runtime import Gateway, GatewayLimits
 from bursar.gateway.snapshot import Rows, Snapshot, build
 from bursar.gateway.treasury import Treasury, TreasuryLimits
@@ -127,12 +128,24 @@ def _gateway(settings: Settings, books: PgBooks, clock: SystemClock) -> Gateway:
             in_flight_max=settings.in_flight_max,
             answer_bytes_max=settings.answer_bytes_max,
             attempts_max=settings.attempts_max,
+            rounds_max=settings.rounds_max,
+            retry_deadline_ms=settings.retry_deadline_ms,
+            retry_backoff_ms=settings.retry_backoff_ms,
+            retry_backoff_ms_max=settings.retry_backoff_ms_max,
             mark_interval_ms=settings.mark_every_ms,
             drain_ms=settings.drain_timeout_ms,
             drain_bytes=settings.drain_bytes_max,
             drains_max=settings.drain_tasks_max,
         ),
         new_request_id=new_request_id,
+        routing=Routing(
+            RoutingLimits(
+                cooldown_ms=settings.credential_cooldown_ms,
+                cooldown_ms_max=settings.credential_cooldown_ms_max,
+                out_ms=settings.credential_out_ms,
+                probe_ms=settings.credential_probe_ms,
+            )
+        ),
     )
 
 

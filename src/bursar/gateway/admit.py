@@ -2,9 +2,12 @@
 
 from typing import Final, NamedTuple
 
+import structlog
+
 from bursar.core.estimate import Reach, affordable_output, hold_amount, output_bound
 from bursar.core.money import format_amount
 from bursar.core.pricing import ModelNotPriced, Quote
+from bursar.core.routing import keeps_margin
 from bursar.core.service import Service
 from bursar.core.usage import Meter
 from bursar.gateway.dialects import Call
@@ -14,12 +17,16 @@ from bursar.gateway.errors import (
     model_not_allowed,
     model_not_found,
     model_not_priced,
+    no_such_route,
     wrong_endpoint,
 )
 from bursar.gateway.outputs import OutputHistory
 from bursar.gateway.snapshot import KeyRecord, ModelRecord, Route, Snapshot
 from bursar.gateway.ticket import Offer
 from bursar.gateway.treasury import Hold, Treasury, Unfunded
+from bursar.gateway.wishes import Wishes
+
+log = structlog.get_logger()
 
 CLAMPED_TOKENS_MIN: Final = 16  # an answer cut shorter than this serves nobody: refuse instead
 
@@ -44,34 +51,54 @@ def choose_model(snapshot: Snapshot, key: KeyRecord, name: str) -> ModelRecord:
     return model
 
 
-def offers_for(
-    snapshot: Snapshot, key: KeyRecord, model: ModelRecord, call: Call, now_ms: int
+def offers_for(  # noqa: PLR0913, PLR0917 - who asks what of whom, when, and how
+    snapshot: Snapshot,
+    key: KeyRecord,
+    model: ModelRecord,
+    call: Call,
+    now_ms: int,
+    wishes: Wishes | None = None,
 ) -> tuple[Offer, ...]:
-    """The routes that have credentials and a price in the wallet's currency, best first.
+    """The routes with credentials, a price in the wallet's currency and enough margin that `wishes` permit.
 
     Raises:
-        GatewayError: 400 when the model is not for what is asked of it, 503 when there is no route.
+        GatewayError: 400 when the model is not for what is asked of it, 422 when `wishes` permit none, 503
+        when there is no route.
     """
     if call.service not in model.services:
         raise wrong_endpoint(model.name, call.endpoint, model.services)
+    served = [route for route in model.routes if route.credentials]
+    routes = served if wishes is None else [route for route in served if wishes.permit(route)]
     offers = []
     unpriced = False
-    for route in model.routes:
-        if not route.credentials:
-            continue
+    for route in routes:
         try:
             quote = _quote(snapshot, key, route, call, now_ms)
         except ModelNotPriced:
             unpriced = True
         else:
-            offers.append(Offer(route=route, quote=quote))
+            if route.margin_floor is None or _keeps_floor(quote, route, route.margin_floor):
+                offers.append(Offer(route=route, quote=quote))
     if offers:
         return tuple(offers)
     if unpriced:
         raise model_not_priced(model.name)
+    if served and not routes:
+        raise no_such_route(model.name)
     raise GatewayError(
         503, "model_unavailable", f"No provider serves the model {model.name!r} at the moment.", param="model"
     )
+
+
+def _keeps_floor(quote: Quote, route: Route, floor: int) -> bool:
+    """Whether the route's prices leave the operator his least margin; looked at once for each quote."""
+    place = ("margin_floor", floor)
+    known = quote.memo.get(place)
+    if known is None:
+        known = quote.memo[place] = (int(keeps_margin(quote, floor)), floor)
+        if not known[0]:
+            log.warning("route.below_margin", route_id=str(route.route_id), model=route.deployment.model)
+    return known[0] == 1
 
 
 def _quote(snapshot: Snapshot, key: KeyRecord, route: Route, call: Call, now_ms: int) -> Quote:
@@ -135,15 +162,29 @@ class Funding:
                 raise _refusal(key, short.spendable, full) from short
             return await self._hold_clamped(key, call, offers, short.spendable, full)
 
+    async def cover(
+        self, hold: Hold, key: KeyRecord, call: Call, model: ModelRecord, offers: tuple[Offer, ...]
+    ) -> Funded | None:
+        """Let a hold cover another model too, growing it where it must; None when the money is not there.
+
+        A request whose caller set no bound may be answered shorter instead.
+        """
+        bound = output_bound(call.max_tokens, model.output_tokens_max, call.n)
+        full = _dearest(offers, key, call, bound)
+        if hold.amount >= full or await self._treasury.extend(hold, full - hold.amount):
+            hold.expose(hold.amount)
+            imposed = model.output_tokens_max if call.max_tokens is None and not model.has_own_limit else None
+            return Funded(hold, imposed, bound, covers_bound=True)
+        if call.max_tokens is not None:
+            return None
+        each = _affordable(offers, key, call, hold.amount) // call.n
+        return None if each < CLAMPED_TOKENS_MIN else Funded(hold, each, each * call.n, covers_bound=True)
+
     async def _hold_clamped(
         self, key: KeyRecord, call: Call, offers: tuple[Offer, ...], spendable: int, full: int
     ) -> Funded:
         """The caller set no bound: impose the one his money covers."""
-        tokens = min(
-            affordable_output(offer.quote, spendable, call.input_tokens, key.asset, reach_of(call))
-            for offer in offers
-        )
-        each = tokens // call.n
+        each = _affordable(offers, key, call, spendable) // call.n
         if each < CLAMPED_TOKENS_MIN:
             raise _refusal(key, spendable, full)
         account = self._treasury.account(key.wallet_id, key.organisation_id, call.scope_class)
@@ -168,6 +209,12 @@ def reach_of(call: Call) -> Reach:
         return Reach(counters={Meter.REQUEST: 1, **call.counts})
     raw = call.raw
     return _AUDIO if raw.get("audio") is not None or "audio" in (raw.get("modalities") or ()) else _TEXT
+
+
+def _affordable(offers: tuple[Offer, ...], key: KeyRecord, call: Call, funds: int) -> int:
+    """Output tokens that these funds cover, whichever of the offers serves them."""
+    reach = reach_of(call)
+    return min(affordable_output(o.quote, funds, call.input_tokens, key.asset, reach) for o in offers)
 
 
 def _dearest(offers: tuple[Offer, ...], key: KeyRecord, call: Call, output_tokens: int) -> int:

@@ -11,7 +11,7 @@ from bursar.gateway.flushing import NotDurable
 from bursar.gateway.forward import is_ok
 from bursar.gateway.measure import hangup
 from bursar.gateway.runtime import Gateway
-from bursar.gateway.settle import settle
+from bursar.gateway.settle import release, settle
 from bursar.gateway.ticket import Attempt, Ticket
 
 log = structlog.get_logger()
@@ -36,8 +36,9 @@ def abandon(gw: Gateway, ticket: Ticket) -> None:
     """We failed, not the provider, or are being stopped: book what was delivered as after a crash."""
     log.error("request.abandoned", request_id=str(ticket.request_id))
     attempt = ticket.attempt
-    if attempt is None:
-        ticket.hold.settle(0)
+    if attempt is None:  # between two attempts, or before the first
+        ticket.is_left = True
+        gw.spawn(_release(gw, ticket))
         return
     _stop(attempt)
     started = attempt.exchange.measured.output_started
@@ -45,6 +46,15 @@ def abandon(gw: Gateway, ticket: Ticket) -> None:
     gw.spawn(
         _settle(gw, ticket, attempt, Outcome.CRASHED if started else Outcome.CRASHED_UNANSWERED, INTERNAL)
     )
+
+
+async def _release(gw: Gateway, ticket: Ticket) -> None:
+    try:
+        await release(gw, ticket)
+    except NotDurable as error:
+        log.critical("settle.not_durable", request_id=str(ticket.request_id), error=str(error))
+    finally:
+        gw.bodies.give(ticket.body_bytes)
 
 
 def _bills_on(attempt: Attempt) -> bool:

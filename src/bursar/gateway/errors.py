@@ -76,6 +76,25 @@ def model_not_priced(name: str) -> GatewayError:
     )
 
 
+def no_such_route(name: str) -> GatewayError:
+    return GatewayError(
+        422,
+        "no_such_route",
+        f"The model {name!r} is not served by the providers or in the regions that this request names.",
+        param="x-bursar-providers",
+    )
+
+
+def none_in_rotation() -> GatewayError:
+    """Every credential was refused: ours to mend, and told without asking a provider again."""
+    return GatewayError(
+        503,
+        "provider_error",
+        "The provider of this model cannot serve the request at the moment.",
+        headers={"retry-after": "30"},
+    )
+
+
 def rate_limited(retry_after_ms: int) -> GatewayError:
     seconds = max(1, -(-retry_after_ms // 1000))
     return GatewayError(

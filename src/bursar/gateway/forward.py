@@ -1,26 +1,36 @@
 """Send the request upstream, elsewhere when a provider fails before any output, and read what comes back."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
+from random import getrandbits
+from typing import Final
 
 import structlog
 
 from bursar.adapters.providers import ProviderFailure, broken_answer
 from bursar.adapters.upstream import Answer, UpstreamError
+from bursar.core.chat import BadRequest
+from bursar.core.routing import backoff_ms, tries_for
 from bursar.core.service import Service
+from bursar.gateway.admit import offers_for
 from bursar.gateway.dialects import Measured
-from bursar.gateway.errors import GatewayError
+from bursar.gateway.errors import GatewayError, none_in_rotation
 from bursar.gateway.exchange import open_exchange
 from bursar.gateway.inbound import HungUp, Inbound, T
+from bursar.gateway.routing import Candidate
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.settle import note_failed
-from bursar.gateway.snapshot import Credential
-from bursar.gateway.ticket import Attempt, Offer, Ticket
+from bursar.gateway.snapshot import ModelRecord
+from bursar.gateway.ticket import Attempt, Ticket
 
 log = structlog.get_logger()
 
 ERROR_BYTES_MAX = 64 * 1024  # of a provider's error answer; it is only read to classify it
 OK_MIN, OK_MAX = 200, 299
+ASKED_AGAIN: Final = frozenset({"server", "overloaded", "rate_limited"})
+"""Failures that pass: the same lane may do better after a pause."""
+TOO_LONG: Final = "context_length_exceeded"
+"""A prompt too long for this model may fit the next one's window."""
 # A stream's first frames wait for output, so that a failure before it can go elsewhere; but not for ever:
 HELD_BACK_MS = 2_000
 HELD_BACK_BYTES_MAX = 16 * 1024
@@ -46,28 +56,175 @@ class LeftWhileOpening(Exception):
 async def forward(gw: Gateway, ticket: Ticket, inbound: Inbound) -> Attempt:
     """The first attempt that gives an answer: a whole one, or a stream's first output.
 
+    Each model is asked by its lanes, best first, and once more after a pause; then its stand-ins are.
+
     Raises:
         Refused: the last provider tried failed before any output.
         LeftWhileOpening: the caller hung up.
-        BadRequest: the caller asks for what the provider cannot do.
+        BadRequest: the caller asks for what no provider of these models can do.
+        GatewayError: 503, every credential is out of rotation.
     """
-    chosen = list(_candidates(gw, ticket))
-    for number, (offer, credential) in enumerate(chosen):
-        attempt = ticket.attempt = _new_attempt(gw, ticket, number, offer, credential)
+    search = Search(gw, ticket, inbound)
+    models = (ticket.model, *ticket.stand_ins)
+    unfit: list[ModelRecord] = []
+    for place, model in enumerate(models):
+        if place and not await search.turn_to(model):
+            continue
+        candidates, are_fit = gw.routing.candidates(ticket, gw.clock.monotonic_ms())
+        if not are_fit and len(models) > 1:
+            unfit.append(model)
+            continue
+        if await search.ask(candidates, models_after=len(models) - place - 1):
+            return search.attempt()
+    if search.failed is None:
+        for model in unfit:
+            if model is ticket.model or await search.turn_to(model):
+                candidates, _ = gw.routing.candidates(ticket, gw.clock.monotonic_ms())
+                if await search.ask(candidates, models_after=0):
+                    return search.attempt()
+    raise search.refusal()
+
+
+class Search:
+    """One request's way to an answer: what was tried, and what became of it.
+
+    `failed`: the latest attempt, which gave none; its row waits in the ticket.
+    """
+
+    __slots__ = ("_gw", "_has_answered", "_inbound", "_ticket", "_tries", "_unable", "failed", "tried")
+
+    def __init__(self, gw: Gateway, ticket: Ticket, inbound: Inbound) -> None:
+        self._gw = gw
+        self._ticket = ticket
+        self._inbound = inbound
+        self._unable: BadRequest | None = None
+        self._has_answered = False
+        self._tries = 0
+        self.failed: Attempt | None = None
+        self.tried = 0
+
+    async def turn_to(self, model: ModelRecord) -> bool:
+        """Ask another model from here on, at its own price; False when it cannot be had for this request."""
+        gw, ticket = self._gw, self._ticket
+        now_ms = gw.clock.now_ms()
         try:
-            await _open(gw, ticket, attempt, inbound)
+            offers = offers_for(gw.snapshot, ticket.key, model, ticket.call, now_ms, ticket.wishes)
+        except GatewayError:
+            return False
+        funded = await gw.funding.cover(ticket.hold, ticket.key, ticket.call, model, offers)
+        if funded is None:
+            log.info("fallback.not_funded", request_id=str(ticket.request_id), model=model.name)
+            return False
+        ticket.model, ticket.offers = model, offers
+        ticket.max_tokens, ticket.output_held = funded.max_tokens, funded.output_held
+        ticket.covers_bound = funded.covers_bound
+        return True
+
+    async def ask(self, candidates: list[Candidate], *, models_after: int) -> bool:
+        """Try the candidates, and those worth it once more after a pause; True when one answered.
+
+        Raises:
+            Refused: a failure that no other provider would mend.
+        """
+        limits = self._gw.limits
+        self._tries = tries_for(limits.attempts_max - self.tried, models_after)
+        for round_number in range(1, limits.rounds_max + 1):
+            again = await self._round(candidates, models_after)
+            if self._has_answered or not again or round_number == limits.rounds_max:
+                break
+            candidates = [candidate for candidate, _ in again]
+            if not await self._pause(round_number, min(wait_s for _, wait_s in again) * 1000):
+                break
+        return self._has_answered
+
+    async def _round(self, candidates: list[Candidate], models_after: int) -> list[tuple[Candidate, int]]:
+        """Try each once, until one answers; those worth another try, and how many seconds they asked for."""
+        again = []
+        for candidate in candidates:
+            if self._tries == 0 or (self.tried and self._is_late()):
+                return []
+            attempt = self._attempt_at(candidate)
+            if attempt is None:
+                continue
+            failure = await self._try(attempt)
+            if failure is None:
+                self._has_answered = True
+                return []
+            if not failure.retryable:
+                if models_after and failure.code == TOO_LONG:
+                    return []
+                raise self.refusal()
+            if failure.kind in ASKED_AGAIN:
+                again.append((candidate, failure.retry_after_s or 0))
+        return again if self._tries else []
+
+    def attempt(self) -> Attempt:
+        """The attempt that answered."""
+        attempt = self._ticket.attempt
+        if attempt is None:
+            raise RuntimeError("nothing answered")
+        attempt.exchange.body = b""  # a stream may run for an hour; its request need not stay in memory
+        return attempt
+
+    def refusal(self) -> Refused | BadRequest | GatewayError:
+        """What the caller is told when nothing answered."""
+        attempt = self.failed
+        if attempt is None or attempt.failure is None:
+            return self._unable or none_in_rotation()
+        self._ticket.failed.pop()  # the last attempt's row is written when it is settled
+        self._ticket.attempt = attempt
+        return Refused(attempt, told(attempt.failure))
+
+    def _attempt_at(self, candidate: Candidate) -> Attempt | None:
+        """A new attempt; None when this provider cannot do what is asked."""
+        try:
+            return _new_attempt(self._gw, self._ticket, self.tried, candidate)
+        except BadRequest as unable:
+            self._unable = self._unable or unable
+            return None
+
+    async def _try(self, attempt: Attempt) -> ProviderFailure | None:
+        gw, ticket = self._gw, self._ticket
+        ticket.attempt = attempt
+        self.tried += 1
+        self._tries -= 1
+        gw.routing.begin(attempt, attempt.started_mono_ms)
+        try:
+            await _open(gw, ticket, attempt, self._inbound)
         except HungUp:
+            gw.routing.left(attempt, gw.clock.monotonic_ms())
             raise LeftWhileOpening(attempt) from None
         except ProviderFailure as failure:
+            gw.routing.failed(attempt, failure, gw.clock.monotonic_ms())
+            _close(attempt)
+            note_failed(gw, ticket, attempt, status=failure.status, error_code=failure.code)
             attempt.failure = failure
-        if attempt.failure is None:
-            attempt.exchange.body = b""  # a stream may run for an hour; its request need not stay in memory
-            return attempt
-        _note_failure(gw, attempt, attempt.failure)
-        if not attempt.failure.retryable or number + 1 == len(chosen):
-            raise Refused(attempt, told(attempt.failure))
-        note_failed(gw, ticket, attempt, status=attempt.failure.status, error_code=attempt.failure.code)
-    raise AssertionError("offers always have credentials")
+            self.failed, ticket.attempt = attempt, None
+            return failure
+        except BaseException:
+            gw.routing.left(attempt, gw.clock.monotonic_ms())
+            raise
+        gw.routing.succeeded(attempt, gw.clock.monotonic_ms(), stream=ticket.call.stream)
+        return None
+
+    def _is_late(self, wait_ms: int = 0) -> bool:
+        waited_ms = self._gw.clock.monotonic_ms() - self._ticket.started_mono_ms
+        return waited_ms + wait_ms > self._gw.limits.retry_deadline_ms
+
+    async def _pause(self, round_number: int, told_ms: int) -> bool:
+        """Wait before the next round; False when that would be too late, or the caller left."""
+        limits = self._gw.limits
+        backoff = backoff_ms(
+            round_number, limits.retry_backoff_ms, limits.retry_backoff_ms_max, getrandbits(64)
+        )
+        wait_ms = max(backoff, told_ms)
+        if self._is_late(wait_ms):
+            return False
+        try:
+            await self._inbound.until_hangup(asyncio.sleep(wait_ms / 1000))
+        except HungUp:
+            return False
+        return True
 
 
 def told(failure: ProviderFailure) -> GatewayError:
@@ -117,15 +274,8 @@ def failure_of(error: UpstreamError) -> ProviderFailure:
     )
 
 
-def _candidates(gw: Gateway, ticket: Ticket) -> Iterator[tuple[Offer, Credential]]:
-    """Routes and credentials, best first; those cooling down only when there is nothing else."""
-    now_ms = gw.clock.monotonic_ms()
-    pairs = [(offer, credential) for offer in ticket.offers for credential in offer.route.credentials]
-    ready = [pair for pair in pairs if not gw.cooldowns.cools(pair[1].credential_id, now_ms)]
-    yield from (ready or pairs)[: gw.limits.attempts_max]
-
-
-def _new_attempt(gw: Gateway, ticket: Ticket, number: int, offer: Offer, credential: Credential) -> Attempt:
+def _new_attempt(gw: Gateway, ticket: Ticket, number: int, candidate: Candidate) -> Attempt:
+    offer, credential, lane = candidate
     route = offer.route
     exchange = open_exchange(
         ticket.call,
@@ -139,6 +289,7 @@ def _new_attempt(gw: Gateway, ticket: Ticket, number: int, offer: Offer, credent
         number=number,
         offer=offer,
         credential=credential,
+        lane=lane,
         exchange=exchange,
         started_mono_ms=gw.clock.monotonic_ms(),
         # a picture is made to the end and billed, whether or not anybody waits for it
@@ -216,16 +367,6 @@ async def _first_frames(gw: Gateway, attempt: Attempt, inbound: Inbound) -> None
 
 def _has_begun(measured: Measured) -> bool:
     return measured.output_started or measured.terminal
-
-
-def _note_failure(gw: Gateway, attempt: Attempt, failure: ProviderFailure) -> None:
-    if failure.kind in {"auth", "billing", "rate_limited", "overloaded"}:
-        gw.cooldowns.put(attempt.credential.credential_id, gw.clock.monotonic_ms(), failure.retry_after_s)
-    if failure.kind in {"auth", "billing"}:
-        log.critical(
-            "credential.refused", kind=failure.kind, credential_id=str(attempt.credential.credential_id)
-        )
-    _close(attempt)
 
 
 def _close(attempt: Attempt) -> None:

@@ -16,11 +16,13 @@ from bursar.gateway.errors import GatewayError, books_unavailable, internal_erro
 from bursar.gateway.flushing import NotDurable
 from bursar.gateway.forward import LeftWhileOpening, Refused, forward
 from bursar.gateway.inbound import HungUp, Inbound
+from bursar.gateway.legs import legs_for
 from bursar.gateway.measure import ending
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.settle import Settled, release, settle
 from bursar.gateway.streaming import OUT_OF_FUNDS, pass_on
 from bursar.gateway.ticket import Attempt, Ticket
+from bursar.gateway.wishes import take_wishes
 
 log = structlog.get_logger()
 
@@ -51,7 +53,7 @@ async def complete_chat(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: 
             raise refused.error from refused
         except LeftWhileOpening as left:
             leave(gw, ticket, left.attempt)
-        except BadRequest:  # the provider cannot do what is asked: found out before anything was sent
+        except (BadRequest, GatewayError):  # no provider can do what is asked, or none is to be asked
             await release(gw, ticket)
             raise
         finally:
@@ -113,8 +115,9 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
         raise overloaded()
     body = await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
     call = dialect.read(body, asked)
-    model = choose_model(snapshot, key, call.model)
-    offers = offers_for(snapshot, key, model, call, now_ms)
+    wishes = take_wishes(inbound.headers, call.raw)
+    model, *stand_ins = legs_for(snapshot, key, choose_model(snapshot, key, call.model), call, wishes)
+    offers = offers_for(snapshot, key, model, call, now_ms, wishes)
     gw.lookout.add(inbound)
     funded = await gw.funding.hold(key, call, model, offers)
     return Ticket(
@@ -129,6 +132,8 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
         max_tokens=funded.max_tokens,
         output_held=funded.output_held,
         covers_bound=funded.covers_bound,
+        stand_ins=tuple(stand_ins),
+        wishes=wishes,
     )
 
 
@@ -165,6 +170,8 @@ async def _settle_broken(gw: Gateway, ticket: Ticket, attempt: Attempt, failure:
     measured = attempt.exchange.measured
     if attempt.answer is not None:
         attempt.answer.close()
+    if failure.code != OUT_OF_FUNDS:
+        gw.routing.broke(attempt, gw.clock.monotonic_ms())
     outcome = Outcome.CUT_OFF if failure.code == OUT_OF_FUNDS else ending(attempt)
     attempt.delivered_tokens = measured.delivered_tokens
     return await settle(gw, ticket, attempt, outcome, status=failure.status, error_code=failure.code)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -17,16 +17,12 @@ from bursar.gateway.inbound import ByteBudget, Lookout
 from bursar.gateway.life import Process
 from bursar.gateway.outputs import OutputHistory
 from bursar.gateway.ports import Books, GatewayClock
+from bursar.gateway.routing import Routing
 from bursar.gateway.snapshot import Snapshot
 from bursar.gateway.ticket import Ticket
 from bursar.gateway.treasury import Treasury
 
 log = structlog.get_logger()
-
-COOLDOWN_MS: Final = (
-    30_000  # a credential that failed is passed over for so long, unless the provider said longer
-)
-COOLDOWN_MS_MAX: Final = 600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +35,10 @@ class GatewayLimits:
         body_silence_ms: between two parts of a caller's request.
         in_flight_max: requests at once.
         answer_bytes_max: a provider's whole answer.
-        attempts_max: tries at providers per request.
+        attempts_max: tries at providers per request, all models together; each model keeps one.
+        rounds_max: how often a request goes round the same deployments.
+        retry_deadline_ms: no try begins so long after the request came in.
+        retry_backoff_ms, retry_backoff_ms_max: the pause before the second round, doubling to this.
         mark_interval_ms: between progress marks of one stream.
         drain_ms, drain_bytes, drains_max: reading on after a hang-up where the provider bills on regardless.
     """
@@ -50,24 +49,14 @@ class GatewayLimits:
     in_flight_max: int = 10_000
     answer_bytes_max: int = 64 * 2**20
     attempts_max: int = 4
+    rounds_max: int = 2
+    retry_deadline_ms: int = 15_000
+    retry_backoff_ms: int = 250
+    retry_backoff_ms_max: int = 4_000
     mark_interval_ms: int = 5_000
     drain_ms: int = 60_000
     drain_bytes: int = 16 * 2**20
     drains_max: int = 1_000
-
-
-class Cooldowns:
-    """Credentials to pass over until a moment on the monotonic clock; grows with credentials."""
-
-    def __init__(self) -> None:
-        self._until_ms: dict[UUID, int] = {}
-
-    def put(self, credential_id: UUID, now_ms: int, for_s: int | None) -> None:
-        wait_ms = COOLDOWN_MS if for_s is None else min(max(for_s, 1) * 1000, COOLDOWN_MS_MAX)
-        self._until_ms[credential_id] = now_ms + wait_ms
-
-    def cools(self, credential_id: UUID, now_ms: int) -> bool:
-        return self._until_ms.get(credential_id, 0) > now_ms
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,7 +73,7 @@ class Gateway:
     limits: GatewayLimits
     new_request_id: Callable[[int], UUID]
     rates: KeyRates = field(default_factory=KeyRates)
-    cooldowns: Cooldowns = field(default_factory=Cooldowns)
+    routing: Routing = field(default_factory=Routing)
     outputs: OutputHistory = field(default_factory=OutputHistory)
     funding: Funding = field(init=False)
     bodies: ByteBudget = field(init=False)

@@ -8,9 +8,12 @@ from bursar.adapters.providers import ProviderFailure
 from bursar.adapters.upstream import Answer
 from bursar.core.booking import UsageRow
 from bursar.core.pricing import Quote
+from bursar.core.routing import Strategy
 from bursar.gateway.dialects import Call, Exchange
+from bursar.gateway.lanes import Lane
 from bursar.gateway.snapshot import Credential, KeyRecord, ModelRecord, Route
 from bursar.gateway.treasury import Hold
+from bursar.gateway.wishes import Wishes
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -30,7 +33,9 @@ class Ticket:
 
     `max_tokens`: the output bound to write into the request when the wallet forced a lower one than the
     caller's (None: leave his). `output_held`: output tokens the hold covers; `covers_bound`: that is all the
-    request may produce. `failed`: rows of attempts that were retried elsewhere.
+    request may produce. `failed`: rows of attempts that were retried elsewhere. `model`, `offers` and what
+    the hold covers change when another model is asked instead; `stand_ins` are those that may be. `wishes`:
+    the caller's own about routing.
     `attempt`: the latest. `is_left`: nobody waits any more and a background task settles, which also gives
     back the `body_bytes`. `mark_due_ms`: when the next mark of a request without output is due.
     """
@@ -46,11 +51,19 @@ class Ticket:
     max_tokens: int | None
     output_held: int
     covers_bound: bool
+    stand_ins: tuple[ModelRecord, ...] = ()
+    wishes: Wishes | None = None
     failed: list[UsageRow] = field(default_factory=list)
     attempt: "Attempt | None" = None
     is_left: bool = False
     body_bytes: int = 0
     mark_due_ms: int = 0
+
+    @property
+    def strategy(self) -> Strategy:
+        """In which order the offers are tried: the caller's wish, else the model's."""
+        wished = None if self.wishes is None else self.wishes.strategy
+        return self.model.strategy if wished is None else wished
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,11 +74,13 @@ class Attempt:
     caller when he hung up or was cut off, None while he is still there. `opening`, `pending`: a request or a
     read that goes on although nobody waits for it. `first_frames`, `reply`: what a stream began with, or the
     whole answer, ready for the caller. `stops_on_abort`: closing the connection ends the provider's bill.
+    `is_probe`: it finds out whether an open breaker may close.
     """
 
     number: int
     offer: Offer
     credential: Credential
+    lane: Lane
     exchange: Exchange
     started_mono_ms: int
     stops_on_abort: bool = True
@@ -78,6 +93,7 @@ class Attempt:
     pending: "Future[bytes] | None" = None
     first_frames: list[bytes] = field(default_factory=list)
     reply: bytes = b""
+    is_probe: bool = False
 
     def note_sent(self) -> None:
         self.sent = True
