@@ -182,6 +182,27 @@ class PgBooks:
         async with self._read.connection() as connection:
             return await snapshot.usage_of(connection, organisation_id, request_id)
 
+    # Health of providers
+
+    async def report_health(self, process_id: UUID, rows: bytes) -> None:
+        """Replace what this process said of its lanes; `rows`: a JSON array, see `bursar_report_health`."""
+        await self._read.one(
+            "SELECT bursar_report_health(%s, %s::text::json, %s)", (process_id, rows.decode(), self._now())
+        )
+
+    async def credential_refused(
+        self, credential_id: UUID, provider_id: UUID, kind: str, upstream_status: int
+    ) -> None:
+        """A provider refused a credential of ours: the operator is told, once an hour at most."""
+        await self._read.one(
+            "SELECT bursar_credential_refused(%s, %s, %s, %s, %s)",
+            (credential_id, provider_id, kind, upstream_status, self._now()),
+        )
+
+    async def credential_accepted(self, credential_id: UUID) -> None:
+        """A credential that was refused serves again."""
+        await self._read.one("SELECT bursar_credential_accepted(%s, %s)", (credential_id, self._now()))
+
     # Configuration
 
     async def load_snapshot(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:

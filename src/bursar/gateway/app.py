@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import structlog
 
+from bursar.gateway.health import tell_books
 from bursar.gateway.inbound import Inbound, Receive, Send
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.snapshot import Snapshot
@@ -47,6 +48,7 @@ class GatewayApp:
         self._tasks = [
             loop.create_task(gw.process.beat_forever()),
             loop.create_task(watch_books(gw, self._build_snapshot)),
+            loop.create_task(tell_books(gw)),
             loop.create_task(self._tend()),
         ]
         log.info("gateway.started", process_id=str(gw.process.process_id), models=len(gw.snapshot.models))
