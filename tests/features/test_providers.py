@@ -8,6 +8,7 @@ from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.tables import provider_credential
 from bursar.features.providers.base_url import checked_base_url
+from bursar.features.providers.kinds import KINDS, PLACES
 from bursar.rest.control import Control
 from bursar.rest.problems import Refusal
 
@@ -71,6 +72,35 @@ class TestCreateProvider:
         assert (made["base_url"], made["name"]) == ("https://api.anthropic.com/v1", "claude")
         assert made["active"]
 
+    @pytest.mark.parametrize(("kind", "aborts"), [("deepseek", True), ("groq", False)])
+    async def test_knows_what_a_hang_up_does_at_its_kind(
+        self,
+        client: Client,
+        kind: str,
+        aborts: bool,  # noqa: FBT001 - drawn
+    ) -> None:
+        made = await client.post("/providers", {"slug": "a", "kind": kind})
+        told = await client.post("/providers", {"slug": "b", "kind": kind, "aborts_stop_billing": not aborts})
+        assert (made["aborts_stop_billing"], told["aborts_stop_billing"]) == (aborts, not aborts)
+
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if PLACES[kind].base_url is not None])
+    async def test_every_kind_with_an_address_can_be_registered(self, client: Client, kind: str) -> None:
+        made = await client.post("/providers", {"slug": "x", "kind": kind})
+        assert checked_base_url(made["base_url"], made["kind"]) == made["base_url"]
+
+    @pytest.mark.parametrize("kind", ["azure_openai", "vllm", "openai_compatible"])
+    async def test_others_must_be_told_theirs(self, client: Client, kind: str) -> None:
+        refused = await client.refused("POST", "/providers", {"slug": "x", "kind": kind})
+        assert refused == "422 base_url_invalid"
+
+    async def test_a_key_of_one_region_never_reaches_the_other(self, client: Client) -> None:
+        abroad = {"slug": "glm", "kind": "zhipu", "base_url": "https://API.z.ai/api/paas/v4"}
+        assert await client.refused("POST", "/providers", abroad) == "422 base_url_invalid"
+        made = await client.post("/providers", {"slug": "glm", "kind": "zai"})
+        moved = {"base_url": "https://open.bigmodel.cn/api/paas/v4"}
+        refused = await client.refused("PATCH", f"/providers/{made['id']}", moved)
+        assert refused == "422 base_url_invalid"
+
     async def test_refuses_a_base_url_that_is_none(self, client: Client) -> None:
         body = {"slug": "own", "kind": "openai_compatible", "base_url": "http://api.example.com/v1"}
         assert await client.refused("POST", "/providers", body) == "422 base_url_invalid"
@@ -78,7 +108,7 @@ class TestCreateProvider:
     async def test_refuses_what_cannot_be(self, client: Client) -> None:
         wrong: list[dict[str, Any]] = [
             {"slug": "Open AI", "kind": "openai"},
-            {"slug": "x", "kind": "gemini"},
+            {"slug": "x", "kind": "bard"},
             {"slug": "x" * 41, "kind": "openai"},
             {"slug": "x", "kind": "openai", "timeouts": {"connect_ms": 0}},
             {"slug": "x", "kind": "openai", "timeouts": {"connect": 5}},

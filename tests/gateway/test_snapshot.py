@@ -10,7 +10,7 @@ from bursar.adapters.upstream import Timeouts
 from bursar.core.payer import Basis, Outcome
 from bursar.core.pricing import ModelNotPriced
 from bursar.db.secrets import SecretBox
-from bursar.entrypoints.gateway import provider_adapters
+from bursar.entrypoints.adapters import provider_adapters
 from bursar.gateway.snapshot import OUTPUT_TOKENS_UNKNOWN, Rows, Snapshot, build
 
 BOX = SecretBox(bytes(32))

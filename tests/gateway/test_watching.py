@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 from bursar.adapters.upstream.direct import DirectUpstream
 from bursar.core.pricing import PriceBook
 from bursar.db.secrets import SecretBox
-from bursar.entrypoints.gateway import new_request_id, provider_adapters
+from bursar.entrypoints.adapters import provider_adapters
+from bursar.entrypoints.gateway import new_request_id
 from bursar.gateway.flushing import Flusher
 from bursar.gateway.runtime import Gateway, GatewayLimits
 from bursar.gateway.snapshot import Rows, Snapshot, build

@@ -10,10 +10,6 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from bursar.adapters.providers import Provider
-from bursar.adapters.providers.anthropic import Anthropic
-from bursar.adapters.providers.openai import OpenAI
-from bursar.adapters.providers.openai_compatible import OpenAICompatible
 from bursar.adapters.upstream import Timeouts
 from bursar.adapters.upstream.direct import DirectUpstream
 from bursar.core.ids import uuid7
@@ -21,6 +17,7 @@ from bursar.core.money import parse_amount
 from bursar.core.pricing import PriceBook
 from bursar.db.books import PgBooks
 from bursar.db.secrets import SecretBox
+from bursar.entrypoints.adapters import provider_adapters
 from bursar.gateway.app import GatewayApp
 from bursar.gateway.flushing import Flusher
 from bursar.gateway.life import LifeLimits, Process
@@ -96,12 +93,6 @@ class WiredGateway:
 def build_gateway(settings: Settings, dsn: str) -> WiredGateway:
     """The gateway over the database at `dsn`."""
     return WiredGateway(settings, dsn)
-
-
-def provider_adapters() -> dict[str, Provider]:
-    """Every provider type there is, by the kind it is stored under."""
-    adapters: list[Provider] = [OpenAI(), Anthropic(), OpenAICompatible()]
-    return {adapter.kind: adapter for adapter in adapters}
 
 
 def new_request_id(unix_ms: int) -> UUID:

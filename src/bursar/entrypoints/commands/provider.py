@@ -18,7 +18,9 @@ Priority = Annotated[int, typer.Option(help="Lower is tried first.")]
 @app.command()
 def add(
     slug: Annotated[str, typer.Argument(help="Its short name, such as openai.")],
-    kind: Annotated[str, typer.Argument(help="openai, anthropic or openai_compatible.")],
+    kind: Annotated[
+        str, typer.Argument(help="openai, anthropic, mistral …: see docs/providers.md.")
+    ],
     *,
     base_url: BaseUrl = None,
     name: Annotated[str | None, typer.Option(help="A longer name.")] = None,

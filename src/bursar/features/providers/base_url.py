@@ -1,17 +1,13 @@
 """Which base URLs a credential may be sent to: pure."""
 
 import ipaddress
-from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from bursar.features.providers.kinds import FOREIGN_HOSTS, PLACES, Kind
 from bursar.rest.fields import printable
 from bursar.rest.problems import Invalid
 
-DEFAULT_BASE_URLS: Final[Mapping[str, str]] = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com/v1",
-}
 INSIDE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".lan", ".svc", ".test")
 
 
@@ -19,17 +15,18 @@ class BaseUrlInvalid(Invalid):
     code = "base_url_invalid"
 
 
-def checked_base_url(given: str | None, kind: str) -> str:
+def checked_base_url(given: str | None, kind: Kind) -> str:
     """The URL to store, without a trailing slash.
 
     Raises:
-        BaseUrlInvalid: it is missing, malformed, carries a password, or would send the credential
-            in clear text across the internet.
+        BaseUrlInvalid: it is missing, malformed, carries a password, would send the credential in clear
+            text across the internet, or to another region of the same maker.
     """
     if given is None:
-        if kind not in DEFAULT_BASE_URLS:
+        makers_own = PLACES[kind].base_url
+        if makers_own is None:
             raise BaseUrlInvalid(f"body.base_url: a provider of kind {kind} needs one.")
-        return DEFAULT_BASE_URLS[kind]
+        return makers_own
     url = _split(given)
     if url.username is not None or url.password is not None:
         raise BaseUrlInvalid(
@@ -40,6 +37,11 @@ def checked_base_url(given: str | None, kind: str) -> str:
     if url.scheme == "http" and not is_inside(url.hostname or ""):
         raise BaseUrlInvalid(
             "body.base_url: plain http would show the credential to everyone on the way; use https."
+        )
+    if (url.hostname or "").lower() in FOREIGN_HOSTS.get(kind, ()):
+        raise BaseUrlInvalid(
+            f"body.base_url: {url.hostname} is another region, which a key of kind {kind} must not reach; "
+            "register a provider of that region's kind."
         )
     return f"{url.scheme}://{url.netloc.lower()}{url.path}".rstrip("/")
 

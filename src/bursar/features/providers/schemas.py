@@ -1,14 +1,14 @@
 """What providers and their credentials look like from outside."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
+from bursar.features.providers.kinds import Kind
 from bursar.rest.fields import Body, Name
 
-Kind = Literal["openai", "anthropic", "openai_compatible"]
 Slug = Annotated[
     str,
     StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9][a-z0-9-]*$"),
@@ -40,8 +40,10 @@ class NewProvider(Body):
     name: Name | None = Field(default=None, description="Absent: the slug.")
     kind: Kind
     base_url: BaseUrl | None = Field(default=None, description="Absent: the maker's own, for its own kind.")
-    aborts_stop_billing: bool = Field(
-        default=True, description="Closing the connection stops its meter; otherwise a hang-up is read on."
+    aborts_stop_billing: bool | None = Field(
+        default=None,
+        description="Closing the connection stops its meter; otherwise a hang-up is read on. "
+        "Absent: as is known of its kind.",
     )
     timeouts: ProviderTimeouts = Field(default_factory=ProviderTimeouts)
 

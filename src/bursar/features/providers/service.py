@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from bursar.db.engine import ReadSession, Transaction
 from bursar.features.providers import queries
 from bursar.features.providers.base_url import checked_base_url
+from bursar.features.providers.kinds import PLACES
 from bursar.features.providers.schemas import (
     Credential,
     CredentialChange,
@@ -56,11 +57,13 @@ class CredentialInvalid(Invalid):
 async def create_provider(tx: Transaction, wanted: NewProvider, *, edge: Edge) -> Provider:
     """Raises `BaseUrlInvalid`, `SlugTaken`."""
     provider_id = edge.new_id()
+    aborts = wanted.aborts_stop_billing
     row = {
         **wanted.model_dump(),
         "id": provider_id,
         "name": wanted.name or wanted.slug,
         "base_url": checked_base_url(wanted.base_url, wanted.kind),
+        "aborts_stop_billing": PLACES[wanted.kind].aborts_stop_billing if aborts is None else aborts,
         "timeouts": wanted.timeouts.model_dump(exclude_none=True),
         "created_at": edge.now(),
     }

@@ -66,7 +66,9 @@ CREATE TABLE provider (
     id uuid PRIMARY KEY,
     slug text NOT NULL,
     name text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('openai', 'anthropic', 'openai_compatible')),
+    kind text NOT NULL CHECK (kind IN (
+        'openai', 'anthropic', 'gemini', 'xai', 'mistral', 'deepseek', 'zhipu', 'zai', 'openrouter',
+        'azure_openai', 'groq', 'together', 'ollama', 'vllm', 'openai_compatible')),
     base_url text NOT NULL,
     active boolean NOT NULL DEFAULT true,
     aborts_stop_billing boolean NOT NULL DEFAULT true,
