@@ -45,6 +45,7 @@ class TestWholeAnswers:
         [row] = customer.usage()
         assert Decimal(raw.headers["x-bursar-cost"]) == Decimal(row["sale"]) > 0
         assert raw.headers["x-request-id"] == row["request_id"]
+        assert raw.parse()._request_id == row["request_id"]
 
     async def test_come_to_the_asynchronous_client_too(self, customer: Customer, kind: str) -> None:
         async with async_claude_client(customer) as client:

@@ -41,18 +41,17 @@ def caller(gw: Gateway, inbound: Inbound, asked: Asked) -> KeyRecord:
     return key
 
 
-def list_models(snapshot: Snapshot, key: KeyRecord) -> dict[str, Any]:
-    """OpenAI's list of models: those this key may use and somebody serves, by name and alias."""
-    shown = [
-        _card(name, model)
+def offered_models(snapshot: Snapshot, key: KeyRecord) -> list[tuple[str, ModelRecord]]:
+    """The models this key may use and somebody serves, by name and alias."""
+    return [
+        (name, model)
         for name, model in sorted(snapshot.models.items())
         if _is_offered(model) and key.allows(name, model.name)
     ]
-    return {"object": "list", "data": shown}
 
 
-def show_model(snapshot: Snapshot, key: KeyRecord, name: str) -> dict[str, Any]:
-    """OpenAI's model object.
+def offered_model(snapshot: Snapshot, key: KeyRecord, name: str) -> ModelRecord:
+    """One of them.
 
     Raises:
         GatewayError: 404 when there is no such model for this key; a retired one names its successor.
@@ -60,7 +59,17 @@ def show_model(snapshot: Snapshot, key: KeyRecord, name: str) -> dict[str, Any]:
     model = snapshot.models.get(name)
     if model is None or not key.allows(name, model.name) or not _is_offered(model):
         raise model_not_found(name, model.successor if model is not None and model.is_retired else None)
-    return _card(name, model)
+    return model
+
+
+def list_models(snapshot: Snapshot, key: KeyRecord) -> dict[str, Any]:
+    """OpenAI's list of models."""
+    return {"object": "list", "data": [_card(name, model) for name, model in offered_models(snapshot, key)]}
+
+
+def show_model(snapshot: Snapshot, key: KeyRecord, name: str) -> dict[str, Any]:
+    """OpenAI's model object; raises as `offered_model` does."""
+    return _card(name, offered_model(snapshot, key, name))
 
 
 async def explain_request(gw: Gateway, key: KeyRecord, request_id: str) -> Mapping[str, Any]:

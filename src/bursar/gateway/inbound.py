@@ -11,6 +11,7 @@ from bursar.gateway.errors import GatewayError, body_too_large, body_too_slow, o
 T = TypeVar("T")
 
 LOOK_MS: Final = 20
+REQUEST_ID: Final = "x-request-id"
 SEND_TIMEOUT_S: Final = 300.0  # a caller that reads nothing for so long has hung up
 
 
@@ -72,7 +73,11 @@ class Lookout:
 
 
 class Inbound:
-    """One HTTP request as the pipeline sees it."""
+    """One HTTP request as the pipeline sees it.
+
+    `request_id_header`: what the caller's own SDK calls the id of a request, when not `x-request-id`; then it
+    is told in refusals too.
+    """
 
     __slots__ = (
         "_dog",
@@ -86,6 +91,7 @@ class Inbound:
         "headers",
         "hung_up",
         "is_over",
+        "request_id_header",
         "scope",
         "started",
     )
@@ -109,6 +115,7 @@ class Inbound:
         self.started = False
         self.is_over = False
         self.body_bytes = 0
+        self.request_id_header: bytes | None = None
 
     @property
     def language(self) -> Language:
@@ -170,14 +177,14 @@ class Inbound:
     async def respond(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Send a whole answer."""
         self.started = True
-        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        sent = self._encoded(headers)
         sent.append((b"content-length", str(len(body)).encode()))
         await self._send({"type": "http.response.start", "status": status, "headers": sent})
         await self._send({"type": "http.response.body", "body": body})
 
     async def start_stream(self, headers: Mapping[str, str]) -> None:
         self.started = True
-        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        sent = self._encoded(headers)
         await self._send({"type": "http.response.start", "status": 200, "headers": sent})
 
     async def send(self, frames: Sequence[bytes]) -> None:
@@ -200,6 +207,13 @@ class Inbound:
     async def end(self, frames: Sequence[bytes]) -> None:
         """Pass the last frames on and end the answer."""
         await self._send({"type": "http.response.body", "body": b"".join(frames)})
+
+    def _encoded(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI wants them, the request's id also by the name this caller looks for."""
+        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        if self.request_id_header is not None and REQUEST_ID in headers:
+            sent.append((self.request_id_header, headers[REQUEST_ID].encode()))
+        return sent
 
     async def _part(self, silence_ms: int) -> MutableMapping[str, Any]:
         if self._dog is None:

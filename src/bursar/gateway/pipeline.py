@@ -1,6 +1,6 @@
 """One chat request, from key to last byte. This file is the story; each stage has its own."""
 
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -86,10 +86,10 @@ async def refuse(
         return
     language = inbound.language
     headers = {**JSON_HEADERS, "x-request-id": request_id, "content-language": language}
-    extra = None
+    extra: dict[str, Any] = {} if inbound.request_id_header is None else {"request_id": request_id}
     if isinstance(error, GatewayError):
         headers |= error.headers
-        extra = error.extra
+        extra |= error.extra
     message = translated(error.code, error.message, language)
     body = dialect.error_body(error.status, error.code, message, error.param, extra)
     await inbound.respond(error.status, headers, body)
@@ -119,7 +119,7 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
     model, *stand_ins = legs_for(snapshot, key, choose_model(snapshot, key, call.model), call, wishes)
     offers = offers_for(snapshot, key, model, call, now_ms, wishes)
     gw.lookout.add(inbound)
-    funded = await gw.funding.hold(key, call, model, offers)
+    offers, funded = await gw.funding.fund(key, call, model, offers)
     return Ticket(
         request_id=request_id,
         started_at_ms=now_ms,

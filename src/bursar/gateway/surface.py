@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from bursar.core.chat import BadRequest
-from bursar.gateway import catalogue
+from bursar.gateway import catalogue, models_by_version
 from bursar.gateway.dialects import Asked, Dialect
 from bursar.gateway.dialects.registry import (
     ANTHROPIC_MESSAGES,
@@ -21,6 +21,9 @@ from bursar.gateway.inbound import Inbound
 from bursar.gateway.pipeline import complete_chat, refuse
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.snapshot import KeyRecord
+from bursar.gateway.token_counts import count_tokens
+
+BETA_HEADER: Final = b"anthropic-beta"
 
 Serve = Callable[[Gateway, Inbound, Dialect, Asked], Awaitable[None]]
 Look = Callable[[Gateway, KeyRecord, Asked], Awaitable[Any]]
@@ -77,16 +80,39 @@ async def _usage(gw: Gateway, key: KeyRecord, asked: Asked) -> Any:
     return await catalogue.explain_request(gw, key, asked.model or "")
 
 
+async def _claude_models(gw: Gateway, key: KeyRecord, asked: Asked) -> Any:
+    return models_by_version.list_models(gw.snapshot, key, asked)
+
+
+async def _claude_model(gw: Gateway, key: KeyRecord, asked: Asked) -> Any:
+    return models_by_version.show_model(gw.snapshot, key, asked.model or "")
+
+
+def _by_version(otherwise: Look, anthropic: Look) -> Serve:
+    """The same path in two dialects: Anthropic's for those who name a version of its API."""
+    plain, versioned = looking(otherwise), looking(anthropic)
+
+    async def serve(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) -> None:
+        if models_by_version.VERSION_HEADER in inbound.headers:
+            _as_anthropic(inbound)
+            await versioned(gw, inbound, ANTHROPIC_MESSAGES, asked)
+        else:
+            await plain(gw, inbound, dialect, asked)
+
+    return serve
+
+
 EXACT: Final[Mapping[str, Place]] = {
     "/v1/chat/completions": Place(OPENAI_CHAT, {"POST": complete_chat}),
     "/v1/embeddings": Place(OPENAI_EMBEDDINGS, {"POST": complete_chat}),
     "/v1/images/generations": Place(OPENAI_IMAGES, {"POST": complete_chat}),
     "/v1/messages": Place(ANTHROPIC_MESSAGES, {"POST": complete_chat}),
-    "/v1/models": Place(OPENAI_CHAT, {"GET": looking(_models)}),
+    "/v1/messages/count_tokens": Place(ANTHROPIC_MESSAGES, {"POST": count_tokens}),
+    "/v1/models": Place(OPENAI_CHAT, {"GET": _by_version(_models, _claude_models)}),
     "/v1/responses": Place(OPENAI_RESPONSES, {"POST": complete_chat}),
 }
 BELOW: Final[Mapping[str, Place]] = {
-    "/v1/models/": Place(OPENAI_CHAT, {"GET": looking(_model)}),
+    "/v1/models/": Place(OPENAI_CHAT, {"GET": _by_version(_model, _claude_model)}),
     "/v1/usage/": Place(OPENAI_CHAT, {"GET": looking(_usage)}),
 }
 """By the beginning of the path; the rest of it is `Asked.model`."""
@@ -103,10 +129,22 @@ async def serve(gw: Gateway, inbound: Inbound) -> None:
     raw_query = scope["query_string"]
     query = dict(parse_qsl(raw_query.decode("latin-1"))) if raw_query else {}
     asked = Asked(path, inbound.headers, model, None, query)
-    served = place.methods.get(scope["method"])
+    dialect, served = place.dialect, place.methods.get(scope["method"])
     if served is None:
         served = refusing(_not_allowed(place) if place.methods else _unknown_url)
-    await served(gw, inbound, place.dialect, asked)
+        if models_by_version.VERSION_HEADER in inbound.headers:
+            dialect = ANTHROPIC_MESSAGES
+    if dialect is ANTHROPIC_MESSAGES:
+        _as_anthropic(inbound)
+    await served(gw, inbound, dialect, asked)
+
+
+def _as_anthropic(inbound: Inbound) -> None:
+    """What Anthropic's SDKs look for in answers, and betas that came in more than one header."""
+    inbound.request_id_header = b"request-id"
+    betas = [value for name, value in inbound.scope["headers"] if name == BETA_HEADER]
+    if len(betas) > 1:
+        inbound.headers[BETA_HEADER] = b",".join(betas)
 
 
 def _below(path: str) -> tuple[Place, str | None]:

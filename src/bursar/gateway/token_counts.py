@@ -1,0 +1,108 @@
+"""Counting the tokens of a prompt before it is asked: by a provider that can, else by our estimate. Free."""
+
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from bursar.adapters.providers import Attempt, PassThrough, ProviderFailure, broken_answer
+from bursar.adapters.upstream import UpstreamError
+from bursar.core.chat import BadRequest
+from bursar.gateway import catalogue
+from bursar.gateway.admit import choose_model, offers_for
+from bursar.gateway.dialects import Asked, Call, Dialect
+from bursar.gateway.errors import GatewayError, internal_error, overloaded
+from bursar.gateway.forward import ERROR_BYTES_MAX, failure_of, is_ok, told
+from bursar.gateway.inbound import HungUp, Inbound
+from bursar.gateway.pipeline import JSON_HEADERS, refuse
+from bursar.gateway.runtime import Gateway
+from bursar.gateway.snapshot import Credential, Route
+
+log = structlog.get_logger()
+
+SURFACE: Final = "anthropic_token_counts"
+"""What a provider that counts passes through, beside its dialects."""
+COUNT_BYTES_MAX: Final = 64 * 1024
+
+
+async def count_tokens(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) -> None:
+    """Serve one count: free, but it takes a key and a model the key may use, and counts against its rate."""
+    request_id = str(gw.new_request_id(gw.clock.now_ms()))
+    gw.in_flight += 1
+    try:
+        counted = await _count(gw, inbound, dialect, asked)
+    except (GatewayError, BadRequest) as error:
+        await refuse(inbound, dialect, error, request_id)
+    except HungUp:
+        log.debug("caller.hung_up", request_id=request_id)
+    except Exception:
+        log.exception("request.failed", request_id=request_id)
+        await refuse(inbound, dialect, internal_error(), request_id)
+    else:
+        await inbound.respond(200, {**JSON_HEADERS, "x-request-id": request_id}, orjson.dumps(counted))
+    finally:
+        inbound.is_over = True
+        gw.in_flight -= 1
+        gw.bodies.give(inbound.body_bytes)
+
+
+async def _count(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) -> dict[str, Any]:
+    key = catalogue.caller(gw, inbound, asked)
+    if gw.in_flight > gw.limits.in_flight_max:
+        raise overloaded()
+    body = await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
+    call = dialect.read(body, asked)
+    model = choose_model(gw.snapshot, key, call.model)
+    offers = offers_for(gw.snapshot, key, model, call, gw.clock.now_ms())
+    ways = [
+        (offer.route, credential, surface)
+        for offer in offers
+        if (surface := offer.route.provider.passes.get(SURFACE)) is not None
+        for credential in offer.route.credentials
+    ]
+    if not ways:
+        return {"input_tokens": call.input_tokens, "estimated": True}
+    gw.lookout.add(inbound)
+    failed: ProviderFailure | None = None
+    for route, credential, surface in ways[: gw.limits.attempts_max]:
+        try:
+            return await _ask(gw, inbound, call, route, credential, surface)
+        except ProviderFailure as failure:
+            failed = failure
+            if not failure.retryable:
+                break
+    raise told(failed or broken_answer("The provider gave no count."))
+
+
+async def _ask(  # noqa: PLR0913, PLR0917 - who asks what of whom, and how
+    gw: Gateway, inbound: Inbound, call: Call, route: Route, credential: Credential, surface: PassThrough
+) -> dict[str, Any]:
+    """The provider's own count; raises `ProviderFailure` when it gives none."""
+    attempt = Attempt(deployment=route.deployment, secret=credential.secret)
+    request = surface.edit(call.raw, attempt, stream=False, headers=call.headers)
+    url = route.deployment.base_url + request.path
+    answer = None
+    try:
+        answer = await inbound.until_hangup(
+            gw.upstream.open(url, request.headers, request.body, route.timeouts)
+        )
+        limit = COUNT_BYTES_MAX if is_ok(answer) else ERROR_BYTES_MAX
+        body = await inbound.until_hangup(answer.read(limit))
+    except UpstreamError as error:
+        raise failure_of(error) from error
+    finally:
+        if answer is not None:
+            answer.close()
+    if not is_ok(answer):
+        raise route.provider.failure(answer.status, answer.headers, body, attempt)
+    return _counted(body)
+
+
+def _counted(body: bytes) -> dict[str, Any]:
+    try:
+        counted = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        counted = None
+    if not isinstance(counted, dict) or type(counted.get("input_tokens")) is not int:
+        raise broken_answer("The provider's answer is no count.")
+    return counted
