@@ -22,7 +22,9 @@ FIELDS: dict[str, Check] = {
     "user": text(),
 }
 IMAGE = record(FIELDS, required=("prompt",))
-COMPATIBLE = record(FIELDS, required=("prompt",), closed=False)
+COMPATIBLE = record(
+    {**FIELDS, "quality": nullable(text()), "style": nullable(text())}, required=("prompt",), closed=False
+)
 ONLY_DRAWN_WITH_TOKENS = ("output_format", "output_compression", "stream", "partial_images", "background")
 ONLY_DRAWN_WITHOUT = ("response_format", "style")
 SIZES = {
