@@ -21,6 +21,7 @@ from bursar.gateway.errors import (
     wrong_endpoint,
 )
 from bursar.gateway.outputs import OutputHistory
+from bursar.gateway.own_keys import is_mixed, own_offer, routes_of, without_ours
 from bursar.gateway.snapshot import KeyRecord, ModelRecord, Route, Snapshot
 from bursar.gateway.ticket import Offer
 from bursar.gateway.treasury import Hold, Treasury, Unfunded
@@ -58,27 +59,32 @@ def offers_for(  # noqa: PLR0913, PLR0917 - who asks what of whom, when, and how
     call: Call,
     now_ms: int,
     wishes: Wishes | None = None,
+    *,
+    own_only: bool = False,
 ) -> tuple[Offer, ...]:
     """The routes with credentials, a price in the wallet's currency and enough margin that `wishes` permit.
 
+    Those on the organisation's own credentials come first; `own_only` as in `routes_of`.
+
     Raises:
-        GatewayError: 400 when the model is not for what is asked of it, 422 when `wishes` permit none, 503
-        when there is no route.
+        GatewayError: 400 when the model is not for what is asked of it, 403 when the organisation's rules
+        permit none, 422 when `wishes` permit none, 503 when there is no route.
     """
     if call.service not in model.services:
         raise wrong_endpoint(model.name, call.endpoint, model.services)
-    served = [route for route in model.routes if route.credentials]
+    served = [route for route in routes_of(model, key, own_only=own_only) if route.credentials]
     routes = served if wishes is None else [route for route in served if wishes.permit(route)]
     offers = []
     unpriced = False
     for route in routes:
         try:
             quote = _quote(snapshot, key, route, call, now_ms)
+            if route.is_own:
+                offers.append(own_offer(snapshot, key, route, quote, now_ms))
+            elif route.margin_floor is None or _keeps_floor(quote, route, route.margin_floor):
+                offers.append(Offer(route=route, quote=quote))
         except ModelNotPriced:
             unpriced = True
-        else:
-            if route.margin_floor is None or _keeps_floor(quote, route, route.margin_floor):
-                offers.append(Offer(route=route, quote=quote))
     if offers:
         return tuple(offers)
     if unpriced:
@@ -115,13 +121,15 @@ class Funded(NamedTuple):
     """A hold and what it covers.
 
     `max_tokens`: the output bound to impose (None: leave the caller's). `output_held`: the output tokens
-    covered; `covers_bound`: these are all the request may produce.
+    covered; `covers_bound`: these are all the request may produce. `offers`: those it covers; a wallet that
+    covers the fee of own credentials but not our prices cannot fall back to ours.
     """
 
     hold: Hold
     max_tokens: int | None
     output_held: int
     covers_bound: bool
+    offers: tuple[Offer, ...]
 
 
 class Funding:
@@ -151,16 +159,17 @@ class Funding:
             hold = self._treasury.try_hold(account, _dearest(offers, key, call, usual))
             if hold is not None:
                 hold.expose(full)  # reasoning that nobody sees cannot be cut off: the money must be there
-                return Funded(hold, imposed, usual, covers_bound=usual == bound)
+                return Funded(hold, imposed, usual, covers_bound=usual == bound, offers=offers)
         hold = self._treasury.try_hold(account, full)
-        if hold is not None:
-            return Funded(hold, imposed, bound, covers_bound=True)
         try:
-            return Funded(await self._treasury.hold(account, full), imposed, bound, covers_bound=True)
+            hold = hold or await self._treasury.hold(account, full)
         except Unfunded as short:
+            if is_mixed(offers):
+                return await self.hold(key, call, model, without_ours(offers))
             if call.max_tokens is not None:
                 raise _refusal(key, short.spendable, full) from short
-            return await self._hold_clamped(key, call, offers, short.spendable, full)
+            return await self.hold_within(key, call, offers, short.spendable, full)
+        return Funded(hold, imposed, bound, covers_bound=True, offers=offers)
 
     async def cover(
         self, hold: Hold, key: KeyRecord, call: Call, model: ModelRecord, offers: tuple[Offer, ...]
@@ -174,16 +183,22 @@ class Funding:
         if hold.amount >= full or await self._treasury.extend(hold, full - hold.amount):
             hold.expose(hold.amount)
             imposed = model.output_tokens_max if call.max_tokens is None and not model.has_own_limit else None
-            return Funded(hold, imposed, bound, covers_bound=True)
-        if call.max_tokens is not None:
+            return Funded(hold, imposed, bound, covers_bound=True, offers=offers)
+        if is_mixed(offers):
+            return await self.cover(hold, key, call, model, without_ours(offers))
+        each = 0 if call.max_tokens is not None else _affordable(offers, key, call, hold.amount) // call.n
+        if each < CLAMPED_TOKENS_MIN:
             return None
-        each = _affordable(offers, key, call, hold.amount) // call.n
-        return None if each < CLAMPED_TOKENS_MIN else Funded(hold, each, each * call.n, covers_bound=True)
+        return Funded(hold, each, each * call.n, covers_bound=True, offers=offers)
 
-    async def _hold_clamped(
+    async def hold_within(
         self, key: KeyRecord, call: Call, offers: tuple[Offer, ...], spendable: int, full: int
     ) -> Funded:
-        """The caller set no bound: impose the one his money covers."""
+        """The caller set no bound: impose the one that so much money covers.
+
+        Raises:
+            GatewayError: 402 when that is too little for an answer, 503 when it cannot be held.
+        """
         each = _affordable(offers, key, call, spendable) // call.n
         if each < CLAMPED_TOKENS_MIN:
             raise _refusal(key, spendable, full)
@@ -193,7 +208,7 @@ class Funding:
             hold = await self._treasury.hold(account, _dearest(offers, key, call, each * call.n))
         except Unfunded as short:
             raise _refusal(key, short.spendable, full) from short
-        return Funded(hold, each, each * call.n, covers_bound=True)
+        return Funded(hold, each, each * call.n, covers_bound=True, offers=offers)
 
 
 def extension(offer: Offer, key: KeyRecord, output_tokens: int) -> int:

@@ -17,11 +17,12 @@ from bursar.gateway.dialects import Measured
 from bursar.gateway.errors import GatewayError, none_in_rotation
 from bursar.gateway.exchange import open_exchange
 from bursar.gateway.inbound import HungUp, Inbound, T
+from bursar.gateway.own_keys import told_as_own
 from bursar.gateway.routing import Candidate
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.settle import note_failed
 from bursar.gateway.snapshot import ModelRecord
-from bursar.gateway.ticket import Attempt, Ticket
+from bursar.gateway.ticket import Attempt, Offer, Ticket
 
 log = structlog.get_logger()
 
@@ -91,13 +92,24 @@ class Search:
     `failed`: the latest attempt, which gave none; its row waits in the ticket.
     """
 
-    __slots__ = ("_gw", "_has_answered", "_inbound", "_ticket", "_tries", "_unable", "failed", "tried")
+    __slots__ = (
+        "_at_limit",
+        "_gw",
+        "_has_answered",
+        "_inbound",
+        "_ticket",
+        "_tries",
+        "_unable",
+        "failed",
+        "tried",
+    )
 
     def __init__(self, gw: Gateway, ticket: Ticket, inbound: Inbound) -> None:
         self._gw = gw
         self._ticket = ticket
         self._inbound = inbound
         self._unable: BadRequest | None = None
+        self._at_limit: GatewayError | None = None
         self._has_answered = False
         self._tries = 0
         self.failed: Attempt | None = None
@@ -108,17 +120,25 @@ class Search:
         gw, ticket = self._gw, self._ticket
         now_ms = gw.clock.now_ms()
         try:
-            offers = offers_for(gw.snapshot, ticket.key, model, ticket.call, now_ms, ticket.wishes)
+            offers = self._offers_of(model, now_ms)
         except GatewayError:
             return False
         funded = await gw.funding.cover(ticket.hold, ticket.key, ticket.call, model, offers)
-        if funded is None:
+        if funded is None or not await gw.limiter.cover(ticket.claim, ticket.hold.most, now_ms):
             log.info("fallback.not_funded", request_id=str(ticket.request_id), model=model.name)
             return False
-        ticket.model, ticket.offers = model, offers
+        ticket.model, ticket.offers = model, funded.offers
         ticket.max_tokens, ticket.output_held = funded.max_tokens, funded.output_held
         ticket.covers_bound = funded.covers_bound
         return True
+
+    def _offers_of(self, model: ModelRecord, now_ms: int) -> tuple[Offer, ...]:
+        """What began on own credentials stays on own ones, unless the organisation says otherwise."""
+        ticket = self._ticket
+        began_own = ticket.offers[0].fee is not None
+        return offers_for(
+            self._gw.snapshot, ticket.key, model, ticket.call, now_ms, ticket.wishes, own_only=began_own
+        )
 
     async def ask(self, candidates: list[Candidate], *, models_after: int) -> bool:
         """Try the candidates, and those worth it once more after a pause; True when one answered.
@@ -144,7 +164,7 @@ class Search:
             if self._tries == 0 or (self.tried and self._is_late()):
                 return []
             attempt = self._attempt_at(candidate)
-            if attempt is None:
+            if attempt is None or not await self._is_within_limits(attempt):
                 continue
             failure = await self._try(attempt)
             if failure is None:
@@ -170,10 +190,10 @@ class Search:
         """What the caller is told when nothing answered."""
         attempt = self.failed
         if attempt is None or attempt.failure is None:
-            return self._unable or none_in_rotation()
+            return self._unable or self._at_limit or none_in_rotation()
         self._ticket.failed.pop()  # the last attempt's row is written when it is settled
         self._ticket.attempt = attempt
-        return Refused(attempt, told(attempt.failure))
+        return Refused(attempt, told_of(attempt, attempt.failure))
 
     def _attempt_at(self, candidate: Candidate) -> Attempt | None:
         """A new attempt; None when this provider cannot do what is asked."""
@@ -182,6 +202,17 @@ class Search:
         except BadRequest as unable:
             self._unable = self._unable or unable
             return None
+
+    async def _is_within_limits(self, attempt: Attempt) -> bool:
+        """False when the credential, or the provider within the key, is at its limit: another may serve."""
+        if attempt.credential.limits is None and self._ticket.key.limits is None:
+            return True
+        try:
+            await self._gw.limiter.enter(self._ticket, attempt, self._gw.clock.now_ms())
+        except GatewayError as refusal:
+            self._at_limit = self._at_limit or refusal
+            return False
+        return True
 
     async def _try(self, attempt: Attempt) -> ProviderFailure | None:
         gw, ticket = self._gw, self._ticket
@@ -197,7 +228,8 @@ class Search:
         except ProviderFailure as failure:
             gw.routing.failed(attempt, failure, gw.clock.monotonic_ms())
             _close(attempt)
-            note_failed(gw, ticket, attempt, status=failure.status, error_code=failure.code)
+            told_as = told_of(attempt, failure)
+            note_failed(gw, ticket, attempt, status=told_as.status, error_code=told_as.code)
             attempt.failure = failure
             self.failed, ticket.attempt = attempt, None
             return failure
@@ -225,6 +257,12 @@ class Search:
         except HungUp:
             return False
         return True
+
+
+def told_of(attempt: Attempt, failure: ProviderFailure) -> GatewayError:
+    """A failure of this attempt as the caller hears of it: what he must mend himself is told as his."""
+    route = attempt.offer.route
+    return told_as_own(route, attempt.credential, failure) or told(failure)
 
 
 def told(failure: ProviderFailure) -> GatewayError:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bursar.core.fees import OWN_KEY, PLATFORM_FEE, rate_fee
 from bursar.core.payer import Basis, Outcome, usage_for, who_pays
-from bursar.core.pricing import Quote, Rating, rate
+from bursar.core.pricing import Rating, rate
 from bursar.core.usage import INPUT_METERS, Meter, Usage
 from bursar.gateway.dialects import Measured
-from bursar.gateway.ticket import Attempt, Ticket
+from bursar.gateway.ticket import Attempt, Offer, Ticket
 
 TOKENS_PER_S: Final = 50  # assumed speed of an unseen answer: a common rate of today's large models
 _UNANSWERED: Final = (Outcome.HANGUP_BEFORE_OUTPUT, Outcome.CRASHED_UNANSWERED)
@@ -57,19 +58,24 @@ def judge(ticket: Ticket, attempt: Attempt, outcome: Outcome, now_mono_ms: int) 
         figures = _figures(ticket, attempt, outcome, now_mono_ms)
         sale_usage = usage_for(payment.sale, **figures)
         cost_usage = usage_for(payment.cost, **figures)
-    sold = _rate(attempt.offer.quote, sale_usage, ticket.key.asset)
-    spent = sold if cost_usage is sale_usage else _rate(attempt.offer.quote, cost_usage, ticket.key.asset)
+    sold = _rate(attempt.offer, sale_usage, ticket.key.asset)
+    spent = sold if cost_usage is sale_usage else _rate(attempt.offer, cost_usage, ticket.key.asset)
     shown, lines = (sale_usage, sold) if sale_usage is not None else (cost_usage, spent)
     usage = shown or Usage({}, raw=None if measured.usage is None else measured.usage.raw)
     flags = [*usage.flags, *(f"unpriced:{meter}" for meter in lines.unpriced)]
-    if cost_usage is not sale_usage and cost_usage is not None and sale_usage is not None:
+    price_ids = {line.meter.value: line.price_id for line in lines.lines}
+    fee = attempt.offer.fee
+    if fee is not None:
+        flags.append(OWN_KEY)
+        price_ids[PLATFORM_FEE] = fee.fee_id
+    elif cost_usage is not sale_usage and cost_usage is not None and sale_usage is not None:
         flags.append("cost_from_other_figures")
     return Verdict(
         outcome=outcome,
         usage=usage,
         cost=spent.cost,
         sale=min(sold.sale, ticket.hold.amount) if payment.within_hold else sold.sale,
-        price_ids={line.meter.value: line.price_id for line in lines.lines},
+        price_ids=price_ids,
         flags=flags,
     )
 
@@ -77,8 +83,12 @@ def judge(ticket: Ticket, attempt: Attempt, outcome: Outcome, now_mono_ms: int) 
 _NOTHING: Final = Rating(0, 0, ())
 
 
-def _rate(quote: Quote, usage: Usage | None, asset: str) -> Rating:
-    return _NOTHING if usage is None else rate(quote, usage, asset)
+def _rate(offer: Offer, usage: Usage | None, asset: str) -> Rating:
+    if usage is None:
+        return _NOTHING
+    if offer.fee is None or offer.listed is None:
+        return rate(offer.quote, usage, asset)
+    return rate_fee(offer.listed, usage, offer.fee)
 
 
 def _figures(ticket: Ticket, attempt: Attempt, outcome: Outcome, now_mono_ms: int) -> dict[str, Usage]:

@@ -194,8 +194,11 @@ class Routing:
         return candidate.lane.breaker.permits(now_ms)
 
     def _is_barred(self, candidate: Candidate, now_ms: int) -> bool:
+        """Out of rotation and tried lately. Never an own credential: its owner may mend it at any moment."""
         rest = self._resting(candidate.credential, now_ms)
-        return rest is not None and rest.is_out and now_ms < rest.probe_ms
+        if rest is None or candidate.credential.is_own:
+            return False
+        return rest.is_out and now_ms < rest.probe_ms
 
     def _resting(self, credential: Credential, now_ms: int) -> Rest | None:
         rest = self._rests.get(credential.credential_id)

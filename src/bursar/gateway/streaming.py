@@ -6,7 +6,7 @@ from bursar.adapters.providers import ProviderFailure
 from bursar.gateway.admit import extension
 from bursar.gateway.dialects import Exchange
 from bursar.gateway.errors import GatewayError
-from bursar.gateway.forward import next_chunk, told
+from bursar.gateway.forward import next_chunk, told_of
 from bursar.gateway.inbound import Inbound
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.settle import leave_mark
@@ -27,7 +27,7 @@ async def pass_on(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         if frames:
             await inbound.send(frames)
         if (error := measured.error) is not None:
-            return told(error)
+            return told_of(attempt, error)
         if measured.terminal:
             return None
         if keeper.is_due() and not await keeper.keep():
@@ -35,7 +35,7 @@ async def pass_on(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         try:
             chunk = await next_chunk(attempt, inbound)
         except ProviderFailure as failure:
-            return await _end_of_stream(exchange, inbound, told(failure))
+            return await _end_of_stream(exchange, inbound, told_of(attempt, failure))
         if not chunk:
             return await _end_of_stream(exchange, inbound, _broken_off())
         keeper.passed_bytes += len(chunk)

@@ -7,6 +7,7 @@ from uuid import UUID
 from bursar.adapters.providers import ProviderFailure
 from bursar.adapters.upstream import Answer
 from bursar.core.booking import UsageRow
+from bursar.core.fees import Fee
 from bursar.core.pricing import Quote
 from bursar.core.routing import Strategy
 from bursar.gateway.dialects import Call, Exchange
@@ -21,10 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A route and its prices, fixed at admission."""
+    """A route and its prices, fixed at admission.
+
+    `fee`, `listed`: on an organisation's own credentials, the platform fee, and the price book's quote that
+    it is a part of; `quote` is then what to hold by. None: ours, sold at `quote`.
+    """
 
     route: Route
     quote: Quote
+    listed: Quote | None = None
+    fee: Fee | None = None
 
 
 @dataclass(slots=True, kw_only=True)

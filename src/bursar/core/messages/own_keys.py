@@ -45,6 +45,39 @@ OWN_KEYS: Final[Mapping[str, tuple[Words, ...]]] = {
             "body.secret：该服务商的凭据以 {begins} 开头",
         ),
     ),
+    "own_key_refused": (
+        Words(
+            "The provider refused your organisation's own credential.",
+            "Provider가 귀 조직의 자체 자격 증명을 거부했습니다.",
+            "服务商拒绝了贵组织自己的凭据。",
+        ),
+    ),
+    "own_key_out_of_funds": (
+        Words(
+            "The account of your organisation's own credential has no funds left at the provider.",
+            "귀 조직의 자체 자격 증명 계정에 Provider 측 잔액이나 할당량이 남아 있지 않습니다.",
+            "贵组织自己凭据所属的账户在服务商处已无余额或配额。",
+        ),
+    ),
+    "own_key_rate_limited": (
+        Words(
+            "The provider receives too many requests with your organisation's own credential.",
+            "귀 조직의 자체 자격 증명으로 Provider에 보내는 요청이 너무 많습니다.",
+            "使用贵组织自己的凭据发往服务商的请求过多。",
+        ),
+    ),
+    "routing_not_permitted": (
+        Words(
+            "Your organisation's rules permit no provider of this model.",
+            "귀 조직의 규칙에 따라 이 모델의 Provider를 사용할 수 없습니다.",
+            "贵组织的规则不允许使用此模型的任何服务商。",
+        ),
+        Words(
+            "No provider of the model {name} is in the providers and regions that your organisation allows.",
+            "모델 {name}의 Provider 중 귀 조직이 허용한 Provider와 리전에 속한 것이 없습니다.",
+            "模型 {name} 的服务商均不在贵组织允许的服务商和区域之内。",
+        ),
+    ),
     "provider_unknown": (
         Words("There is no such provider.", "해당 Provider가 없습니다.", "没有这个服务商。"),
         Words(

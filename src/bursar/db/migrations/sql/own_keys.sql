@@ -37,7 +37,7 @@ CREATE TABLE platform_fee (
     CONSTRAINT platform_fee_in_force_key UNIQUE NULLS NOT DISTINCT (organisation_id, currency, effective_from)
 );
 
--- The default until an operator says otherwise (ADR 13).
+-- The default until an operator says otherwise.
 INSERT INTO platform_fee (currency, percent, fixed, effective_from, created_at)
 SELECT currency, 5, 0, '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z'
 FROM unnest(ARRAY['USD', 'EUR', 'CNY', 'KRW', 'JPY']) AS currency;
