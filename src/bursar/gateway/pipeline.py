@@ -16,9 +16,7 @@ from bursar.gateway.errors import GatewayError, books_unavailable, internal_erro
 from bursar.gateway.flushing import NotDurable
 from bursar.gateway.forward import LeftWhileOpening, Refused, forward
 from bursar.gateway.inbound import HungUp, Inbound
-from bursar.gateway.kept import last_frames, recall, reply
 from bursar.gateway.legs import legs_for
-from bursar.gateway.limiting import Asking
 from bursar.gateway.measure import ending
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.settle import Settled, release, settle
@@ -112,19 +110,16 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
     started_mono_ms = gw.clock.monotonic_ms()
     snapshot = gw.snapshot
     key = authenticate(inbound.headers, snapshot, now_ms, asked.query)
-    gw.limiter.look_at(key, inbound.scope, counted_later=True)
+    gw.rates.admit(key, started_mono_ms)
     if gw.in_flight > gw.limits.in_flight_max:
         raise overloaded()
     body = await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
     call = dialect.read(body, asked)
-    if call.memory is not None:
-        await recall(gw, inbound, key, call, request_id)
     wishes = take_wishes(inbound.headers, call.raw)
     model, *stand_ins = legs_for(snapshot, key, choose_model(snapshot, key, call.model), call, wishes)
     offers = offers_for(snapshot, key, model, call, now_ms, wishes)
     gw.lookout.add(inbound)
-    asking = Asking(request_id, key, call, model, offers, now_ms)
-    funded, claim = await gw.limiter.fund(gw.funding, asking)
+    funded = await gw.funding.hold(key, call, model, offers)
     return Ticket(
         request_id=request_id,
         started_at_ms=now_ms,
@@ -139,15 +134,13 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
         covers_bound=funded.covers_bound,
         stand_ins=tuple(stand_ins),
         wishes=wishes,
-        claim=claim,
     )
 
 
 async def _answer(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:
     """A whole answer: settle, then release."""
     settled = await settle(gw, ticket, attempt, ending(attempt), status=200)
-    headers = {**JSON_HEADERS, **settled.headers(ticket), **gw.limiter.headers(ticket.key, ticket.claim)}
-    await inbound.respond(200, headers, attempt.reply)
+    await inbound.respond(200, {**JSON_HEADERS, **settled.headers(ticket)}, attempt.reply)
 
 
 async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:
@@ -156,7 +149,6 @@ async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         **STREAM_HEADERS,
         "content-type": ticket.call.stream_type,
         "x-request-id": str(ticket.request_id),
-        **gw.limiter.headers(ticket.key, ticket.claim),
     }
     await inbound.start_stream(headers)
     try:
@@ -166,11 +158,9 @@ async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         return
     if failure is None:
         settled = await settle(gw, ticket, attempt, ending(attempt), status=200)
-        await inbound.end(await last_frames(gw, ticket, attempt, settled.cost_fields(ticket)))
+        await inbound.end(attempt.exchange.tail(settled.cost_fields(ticket)))
         return
-    settled = await _settle_broken(gw, ticket, attempt, failure)
-    if ticket.call.memory is not None:
-        ticket.call.memory.bill = settled.cost_fields(ticket)
+    await _settle_broken(gw, ticket, attempt, failure)
     message = translated(failure.code, failure.message, inbound.language)
     await inbound.end(attempt.exchange.cut(failure.code, message, failure.status))
 
