@@ -16,6 +16,7 @@ from bursar.core.ids import uuid7
 from bursar.core.money import parse_amount
 from bursar.core.pricing import PriceBook
 from bursar.db.books import PgBooks
+from bursar.db.responses import PgResponses
 from bursar.db.secrets import SecretBox
 from bursar.entrypoints.adapters import provider_adapters
 from bursar.gateway.app import GatewayApp
@@ -56,13 +57,15 @@ class WiredGateway:
         self._settings = settings
         self._dsn = dsn
         self._books: PgBooks | None = None
+        self._responses: PgResponses | None = None
         self.app: GatewayApp | None = None
 
     async def startup(self) -> None:
         """Start admitting; waits for PostgreSQL as long as it takes to come up."""
         clock = SystemClock()
         self._books = books = PgBooks(self._dsn, clock)
-        gateway = _gateway(self._settings, books, clock)
+        self._responses = PgResponses(self._dsn, clock, secret_key_of(self._settings))
+        gateway = _gateway(self._settings, books, clock, self._responses)
         self.app = GatewayApp(gateway, _snapshot_builder(self._settings))
         while not await self._is_open(self.app):  # noqa: ASYNC110 - nothing tells when it is back
             await asyncio.sleep(BOOKS_RETRY_S)
@@ -81,6 +84,8 @@ class WiredGateway:
     async def shutdown(self) -> None:
         if self.app is not None:
             await self.app.shutdown()
+        if self._responses is not None:
+            await self._responses.close()
         if self._books is not None:
             await self._books.close()
 
@@ -99,7 +104,7 @@ def new_request_id(unix_ms: int) -> UUID:
     return uuid7(unix_ms, int.from_bytes(os.urandom(RANDOM_BYTES)))
 
 
-def _gateway(settings: Settings, books: PgBooks, clock: SystemClock) -> Gateway:
+def _gateway(settings: Settings, books: PgBooks, clock: SystemClock, responses: PgResponses) -> Gateway:
     life = LifeLimits(beat_ms=settings.beat_every_ms, admit_ms=settings.process_life_ms)
     process = Process(books, clock, host=socket.gethostname(), new_id=uuid4, limits=life)
     cap = TreasuryLimits(
@@ -129,6 +134,7 @@ def _gateway(settings: Settings, books: PgBooks, clock: SystemClock) -> Gateway:
             drains_max=settings.drain_tasks_max,
         ),
         new_request_id=new_request_id,
+        responses=responses,
         routing=Routing(
             RoutingLimits(
                 cooldown_ms=settings.credential_cooldown_ms,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from bursar.core.booking import BudgetAsk, BudgetGrant, FlushReply, Give, Grant, Take
+from bursar.core.kept import KeptResponse
 
 
 class Books(Protocol):
@@ -34,6 +35,51 @@ class Books(Protocol):
     ) -> None: ...
     async def credential_accepted(self, credential_id: UUID) -> None: ...
     def listen(self, channels: Sequence[str]) -> AsyncIterator[tuple[str, str]]: ...
+
+
+class ResponseStore(Protocol):
+    """Where answers are kept that later requests may refer to. Methods may raise its `unavailable`."""
+
+    unavailable: ClassVar[type[Exception]]
+
+    async def keep(self, organisation_id: UUID, response: KeptResponse) -> bool:
+        """Keep a response; False when its id is taken."""
+        ...
+
+    async def chain(
+        self, organisation_id: UUID, response_id: str, *, most: int, bytes_max: int
+    ) -> Sequence[KeptResponse] | None:
+        """A response and those it continues, newest first; empty when there is none of this organisation's.
+
+        None when together they are longer than `bytes_max`.
+        """
+        ...
+
+    async def forget(self, organisation_id: UUID, response_id: str) -> bool:
+        """Delete a response; False when there is none of this organisation's."""
+        ...
+
+
+class NoResponses:
+    """A store that keeps nothing."""
+
+    unavailable: ClassVar[type[Exception]] = LookupError
+
+    async def keep(self, organisation_id: UUID, response: KeptResponse) -> bool:  # noqa: ARG002 - the protocol's
+        return False
+
+    async def chain(
+        self,
+        organisation_id: UUID,  # noqa: ARG002 - as above
+        response_id: str,  # noqa: ARG002 - as above
+        *,
+        most: int,  # noqa: ARG002 - as above
+        bytes_max: int,  # noqa: ARG002 - as above
+    ) -> Sequence[KeptResponse] | None:
+        return ()
+
+    async def forget(self, organisation_id: UUID, response_id: str) -> bool:  # noqa: ARG002 - as above
+        return False
 
 
 class GatewayClock(Protocol):

@@ -8,15 +8,19 @@ from uuid import UUID
 
 import structlog
 
+from bursar.adapters.ratecounters import RateCounters
 from bursar.adapters.upstream import Upstream
 from bursar.adapters.upstream.watchdog import Watchdog
+from bursar.gateway.addresses import Networks
 from bursar.gateway.admit import Funding
 from bursar.gateway.authenticate import KeyRates
+from bursar.gateway.budgets import Budgets
 from bursar.gateway.flushing import Flusher
 from bursar.gateway.inbound import ByteBudget, Lookout
 from bursar.gateway.life import Process
+from bursar.gateway.limiting import Limiter
 from bursar.gateway.outputs import OutputHistory
-from bursar.gateway.ports import Books, GatewayClock
+from bursar.gateway.ports import Books, GatewayClock, NoResponses, ResponseStore
 from bursar.gateway.routing import Routing
 from bursar.gateway.snapshot import Snapshot
 from bursar.gateway.ticket import Ticket
@@ -77,6 +81,10 @@ class Gateway:
     outputs: OutputHistory = field(default_factory=OutputHistory)
     funding: Funding = field(init=False)
     bodies: ByteBudget = field(init=False)
+    shared: RateCounters | None = None
+    trusted_proxies: Networks = field(default_factory=lambda: Networks(()))
+    limiter: Limiter = field(init=False)
+    responses: ResponseStore = field(default_factory=NoResponses)
     in_flight: int = 0
     under_way: dict[UUID, Ticket] = field(default_factory=dict)
     dog: Watchdog = field(default_factory=Watchdog)
@@ -86,6 +94,15 @@ class Gateway:
     def __post_init__(self) -> None:
         self.funding = Funding(self.treasury, self.outputs)
         self.bodies = ByteBudget(self.limits.bodies_bytes_max)
+        budgets = Budgets(self.books, self.clock, self.process)
+        self.limiter = Limiter(
+            self.clock,
+            budgets,
+            self.outputs,
+            rates=self.rates,
+            shared=self.shared,
+            trusted=self.trusted_proxies,
+        )
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` beside the requests; shutdown waits for it, a failure is logged."""

@@ -367,10 +367,45 @@ _PROVIDERS: Final[Mapping[str, tuple[Words, ...]]] = {
     ),
 }
 
+_NO_RESPONSE = (
+    Words(
+        "There is no such response.",
+        "해당 응답이 없습니다.",
+        "没有这个响应。",
+    ),
+    Words(
+        "There is no response {response_id}.",
+        "응답 {response_id}이(가) 없습니다.",
+        "没有响应 {response_id}。",
+    ),
+    Words(
+        "There is no response {response_id}: this organisation keeps no responses.",
+        "응답 {response_id}이(가) 없습니다. 이 조직은 응답을 보관하지 않습니다.",
+        "没有响应 {response_id}：该组织不保存响应。",
+    ),
+)
+_KEPT: Final[Mapping[str, tuple[Words, ...]]] = {
+    "response_not_found": _NO_RESPONSE,
+    "previous_response_not_found": _NO_RESPONSE,
+    "previous_response_too_long": (
+        Words(
+            "What the response continues is too long to be sent again.",
+            "응답이 이어 가는 대화가 너무 길어 다시 보낼 수 없습니다.",
+            "该响应所延续的对话过长，无法再次发送。",
+        ),
+        Words(
+            "What {response_id} continues is too long to be sent again.",
+            "{response_id} 응답이 이어 가는 대화가 너무 길어 다시 보낼 수 없습니다.",
+            "{response_id} 所延续的对话过长，无法再次发送。",
+        ),
+    ),
+}
+
 CALLS: Final[Mapping[str, tuple[Words, ...]]] = {
     **_MONEY,
     **_KEYS_AND_LIMITS,
     **_MODELS,
     **_REQUESTS,
     **_PROVIDERS,
+    **_KEPT,
 }

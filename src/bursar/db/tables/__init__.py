@@ -29,6 +29,7 @@ from bursar.db.tables.money import (
     wallet,
 )
 from bursar.db.tables.own_keys import own_credential, platform_fee
+from bursar.db.tables.responses import stored_response
 from bursar.db.tables.rest import idempotent_answer
 from bursar.db.tables.routing import credential_refusal, provider_health
 from bursar.db.tables.usage import usage, usage_mark, usage_month, usage_quarantine
@@ -62,6 +63,7 @@ __all__ = [
     "provider_health",
     "route",
     "setting",
+    "stored_response",
     "usage",
     "usage_mark",
     "usage_month",

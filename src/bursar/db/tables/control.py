@@ -31,6 +31,7 @@ organisation = sa.Table(
     flag("own_keys_fall_back", server_default=sa.false()),
     sa.Column("allowed_providers", ARRAY(UUID(as_uuid=True)), nullable=True),
     sa.Column("allowed_regions", ARRAY(sa.Text), nullable=True),
+    flag("store_responses", server_default=sa.false()),
 )
 
 app_user = sa.Table(

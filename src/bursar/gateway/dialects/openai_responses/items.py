@@ -2,6 +2,7 @@
 
 from typing import Any, TypeVar
 
+from bursar.adapters.providers.openai_responses.rules import kind_of
 from bursar.core.chat import Thinking
 from bursar.gateway.dialects.openai_responses.canonical import REDACTED, SIGNED
 
@@ -193,3 +194,22 @@ class CallItem(Item):
         told = [] if self.said or self.is_cut else self.delta("{}")  # callers parse it
         done = {**self.place, "name": self.name, "arguments": self.text}
         return [*told, ("response.function_call_arguments.done", done), self.finished()]
+
+
+_PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
+
+
+def listed(items: list[Any], response_id: str) -> list[dict[str, Any]]:
+    """Input items as `input_items` lists them: with an id and a type, texts as parts."""
+    shown = []
+    for position, item in enumerate(items):
+        kind = kind_of(item)
+        made = f"{_PREFIXES.get(kind, 'item')}_{response_id.removeprefix('resp_')}_in{position}"
+        listed_item = {**item, "id": item.get("id") or made, "type": kind}
+        content = item.get("content")
+        if isinstance(content, str):
+            part = "output_text" if item.get("role") == "assistant" else "input_text"
+            extra: dict[str, Any] = {"annotations": [], "logprobs": []} if part == "output_text" else {}
+            listed_item["content"] = [{"type": part, "text": content, **extra}]
+        shown.append(listed_item)
+    return shown
