@@ -4,6 +4,7 @@ from bursar.adapters.providers import Provider
 from bursar.adapters.providers.anthropic import Anthropic
 from bursar.adapters.providers.azure_openai import AzureOpenAI
 from bursar.adapters.providers.deepseek import DeepSeek
+from bursar.adapters.providers.gemini import Gemini
 from bursar.adapters.providers.mistral import Mistral
 from bursar.adapters.providers.openai import OpenAI
 from bursar.adapters.providers.openai_compatible import servers
@@ -17,6 +18,7 @@ def provider_adapters() -> dict[str, Provider]:
     adapters: list[Provider] = [
         OpenAI(),
         Anthropic(),
+        Gemini(),
         XAI(),
         Mistral(),
         DeepSeek(),

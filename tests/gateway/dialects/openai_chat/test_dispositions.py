@@ -12,6 +12,7 @@ import pytest
 
 from bursar.adapters.providers import Disposition, Provider, Rule
 from bursar.adapters.providers.anthropic import Anthropic
+from bursar.adapters.providers.gemini import Gemini
 from bursar.adapters.providers.openai import OpenAI
 from bursar.adapters.providers.openai_compatible import OpenAICompatible
 from bursar.core.chat import BadRequest
@@ -261,7 +262,9 @@ class TestTables:
         top_level = [path for path in PROPERTIES if not set(path) & set(".=[")]
         assert len(top_level) == TOP_LEVEL_PROPERTIES
 
-    @pytest.mark.parametrize("provider", [*PASSING, Anthropic()], ids=lambda provider: provider.kind)
+    @pytest.mark.parametrize(
+        "provider", [*PASSING, Anthropic(), Gemini()], ids=lambda provider: provider.kind
+    )
     def test_every_property_has_a_disposition_and_an_example(self, provider: Provider) -> None:
         assert sorted(set(PROPERTIES) - set(provider.dispositions)) == []
         assert sorted(set(PROPERTIES) - set(EXAMPLES)) == []
@@ -269,7 +272,7 @@ class TestTables:
     def test_nothing_is_ignored_or_refused_without_a_reason(self) -> None:
         bare = [
             (provider.kind, path)
-            for provider in (*PASSING, Anthropic())
+            for provider in (*PASSING, Anthropic(), Gemini())
             for path, rule in provider.dispositions.items()
             if rule.disposition is not Disposition.FORWARDED and not rule.why
         ]

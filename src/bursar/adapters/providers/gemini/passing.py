@@ -1,0 +1,92 @@
+"""Requests in the Gemini API's own dialect on their way to it: only the output bound is changed.
+
+What would cost more than the price book knows of, or reach into the account that all callers share, is
+refused by name: tools billed per call, dearer tiers, caches and files kept at the provider.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+
+from bursar.adapters.providers import Attempt, UpstreamRequest
+from bursar.adapters.providers.gemini.paths import headers_for, path_of
+from bursar.adapters.providers.gemini.usage import read_usage
+from bursar.core.chat import unsupported
+from bursar.core.usage import Usage
+
+PER_CALL: Final = ("googleSearch", "googleSearchRetrieval", "googleMaps", "enterpriseWebSearch", "fileSearch")
+"""Tools of the provider's that are billed per call, which the usage does not tell."""
+TIERS: Final = frozenset({"unspecified", "standard", "flex"})
+KEPT_FILES: Final = re.compile(
+    r"(?:https?://generativelanguage\.googleapis\.com/[^?]*)?/?(?:v1[a-z0-9]*/)?files/", re.IGNORECASE
+)
+"""Addresses of files kept in the provider's own store: in our account, where every caller's would lie."""
+
+
+class Generate:
+    """`:generateContent` and `:streamGenerateContent`; `raw` is in camelCase, see the dialect."""
+
+    def edit(
+        self,
+        raw: Mapping[str, Any],
+        attempt: Attempt,
+        *,
+        stream: bool,
+        headers: Mapping[str, str],  # noqa: ARG002 - this dialect has none
+    ) -> UpstreamRequest:
+        """The caller's request with the output bound; the model and the way to answer are in the path."""
+        _check(raw)
+        action = "streamGenerateContent" if stream else "generateContent"
+        body = {name: value for name, value in raw.items() if name != "model"}
+        _bound(body, attempt)
+        return UpstreamRequest(
+            path=path_of(attempt, action, sse=stream), headers=headers_for(attempt), body=orjson.dumps(body)
+        )
+
+    def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage | None:
+        return read_usage(raw, service_tier=service_tier)
+
+
+GENERATE: Final = Generate()
+
+
+def _bound(body: dict[str, Any], attempt: Attempt) -> None:
+    """Let nothing be produced beyond what is held."""
+    config = body.get("generationConfig") or {}
+    given = config.get("maxOutputTokens")
+    bounds = [bound for bound in (given, attempt.max_tokens) if bound is not None]
+    if given is not None:
+        bounds.append(attempt.deployment.output_tokens_max)
+    if bounds:
+        body["generationConfig"] = {**config, "maxOutputTokens": min(bounds)}
+
+
+def _check(raw: Mapping[str, Any]) -> None:
+    """Raise `BadRequest` naming what is not passed on."""
+    if raw.get("cachedContent"):
+        raise unsupported("cachedContent", "caches kept at the provider are not offered")
+    if raw.get("store"):
+        raise unsupported("store", "answers are not kept")
+    tier = raw.get("serviceTier")
+    if tier is not None and (not isinstance(tier, str) or tier.lower() not in TIERS):
+        raise unsupported("serviceTier", "no price for this tier is kept")
+    for position, tool in enumerate(raw.get("tools") or ()):
+        for name in PER_CALL:
+            if tool.get(name) is not None:
+                raise unsupported(f"tools[{position}].{name}", "it is billed per call, and has no price here")
+    for place, uri in _files(raw):
+        if KEPT_FILES.match(uri) is not None:
+            raise unsupported(place, "files stored at the provider are not offered; send their content")
+
+
+def _files(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    contents = [(f"contents[{at}]", content) for at, content in enumerate(raw.get("contents") or ())]
+    system = raw.get("systemInstruction")
+    for place, content in [*contents, *([("systemInstruction", system)] if system else ())]:
+        for number, part in enumerate(content.get("parts") or ()):
+            file = part.get("fileData")
+            uri = file.get("fileUri") if isinstance(file, Mapping) else None
+            if isinstance(uri, str):
+                yield f"{place}.parts[{number}].fileData.fileUri", uri
