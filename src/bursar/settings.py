@@ -8,10 +8,11 @@ import difflib
 import os
 import secrets
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "BURSAR_"
@@ -70,6 +71,10 @@ class Settings(BaseSettings):
     simulate_port: int = Field(
         default=8090, ge=0, le=65535, description="Port of the simulated providers; 0 picks a free one."
     )
+    trusted_proxies: str = Field(
+        default="",
+        description="Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas.",
+    )
     shutdown_grace_ms: int = Field(
         default=30_000, ge=0, description="How long a stopping server waits for answers under way."
     )
@@ -80,6 +85,11 @@ class Settings(BaseSettings):
     )
     requests_per_minute_default: int = Field(
         default=60, ge=1, description="Requests per minute of a key that sets no limit of its own."
+    )
+    redis_url: str = Field(
+        default="",
+        description="Redis or Valkey that gateways share rate limits in, such as redis://host:6379/0. Empty: "
+        "each process counts by itself.",
     )
     body_bytes_max: int = Field(
         default=100 * MEBIBYTE, ge=1024, description="Longest request body; a longer one is answered 413."
@@ -210,6 +220,13 @@ class Settings(BaseSettings):
         description="Registers Anthropic in the demo.",
     )
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _only_networks(cls, listed: str) -> str:
+        for one in networks_in(listed):
+            ip_network(one)
+        return listed
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment.
@@ -238,6 +255,11 @@ class Settings(BaseSettings):
             "worker": self.database_url_worker,
         }[role]
         return own or self.database_url or embedded_dsn
+
+
+def networks_in(listed: str) -> list[str]:
+    """The entries of a list separated by commas."""
+    return [one.strip() for one in listed.split(",") if one.strip()]
 
 
 def env_name(field: str) -> str:

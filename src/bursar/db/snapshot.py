@@ -35,7 +35,7 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
         SELECT api_key.id, api_key.key_hash AS secret_sha256, api_key.organisation_id,
             wallet.id AS wallet_id, wallet.asset, organisation.outcome_policy, organisation.billing_type,
             (extract(epoch FROM api_key.expires_at) * 1000)::bigint AS expires_at_ms,
-            api_key.allowed_models, api_key.limits
+            api_key.allowed_models, api_key.limits, api_key.allowed_addresses
         FROM api_key
         JOIN organisation ON organisation.id = api_key.organisation_id AND organisation.status = 'active'
         JOIN wallet ON wallet.organisation_id = organisation.id AND wallet.asset = organisation.currency
@@ -44,7 +44,8 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
         SELECT id, slug, name, kind, base_url, aborts_stop_billing, timeouts, region, breaker FROM provider
         WHERE active""",
     "credentials": """
-        SELECT id, provider_id, sealed, hint, priority, xmin::text AS version FROM provider_credential
+        SELECT id, provider_id, sealed, hint, priority, limits, xmin::text AS version
+        FROM provider_credential
         WHERE active ORDER BY provider_id, priority, id""",
     # Organisations that restrict where their requests go, or bring credentials of their own.
     "rules": """
@@ -54,6 +55,11 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
     "own_credentials": """
         SELECT id, organisation_id, provider_id, sealed, priority, xmin::text AS version FROM own_credential
         WHERE active ORDER BY organisation_id, provider_id, priority, id""",
+    "organisation_limits": "SELECT id, limits FROM organisation WHERE limits <> '{}'",
+    "budgets": """
+        SELECT id, organisation_id, api_key_id, credential_id, provider_id, model, name, unit, asset, amount,
+            period
+        FROM budget WHERE active ORDER BY id""",
     "fees": FEES,
     "models": """
         SELECT id, display_name, context_window, output_tokens_max, status, successor, capabilities,

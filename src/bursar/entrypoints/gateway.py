@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from bursar.adapters.ratecounters.redis import RedisCounters
 from bursar.adapters.upstream import Timeouts
 from bursar.adapters.upstream.direct import DirectUpstream
 from bursar.core.ids import uuid7
@@ -19,6 +20,7 @@ from bursar.db.books import PgBooks
 from bursar.db.responses import PgResponses
 from bursar.db.secrets import SecretBox
 from bursar.entrypoints.adapters import provider_adapters
+from bursar.gateway.addresses import Networks
 from bursar.gateway.app import GatewayApp
 from bursar.gateway.flushing import Flusher
 from bursar.gateway.life import LifeLimits, Process
@@ -26,7 +28,7 @@ from bursar.gateway.routing import Routing, RoutingLimits
 from bursar.gateway.runtime import Gateway, GatewayLimits
 from bursar.gateway.snapshot import Rows, Snapshot, build
 from bursar.gateway.treasury import Treasury, TreasuryLimits
-from bursar.settings import Settings, secret_key_of
+from bursar.settings import Settings, networks_in, secret_key_of
 
 log = structlog.get_logger()
 
@@ -134,6 +136,8 @@ def _gateway(settings: Settings, books: PgBooks, clock: SystemClock, responses: 
             drains_max=settings.drain_tasks_max,
         ),
         new_request_id=new_request_id,
+        shared=RedisCounters(settings.redis_url) if settings.redis_url else None,
+        trusted_proxies=Networks(networks_in(settings.trusted_proxies)),
         responses=responses,
         routing=Routing(
             RoutingLimits(

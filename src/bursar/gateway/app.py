@@ -40,7 +40,7 @@ class GatewayApp:
         """
         gw = self.gw
         gw.snapshot = self._build_snapshot(await gw.books.load_snapshot())
-        gw.process.on_death.append(gw.treasury.drop_all)
+        gw.process.on_death += [gw.treasury.drop_all, gw.limiter.budgets.drop_all]
         await gw.process.open()
         await gw.flusher.replay_left_behind()
         loop = asyncio.get_running_loop()
@@ -68,6 +68,7 @@ class GatewayApp:
         if self._flushing is not None:
             await self._flushing
         gw.flusher.let_go()
+        await gw.limiter.close()
         with contextlib.suppress(gw.books.unavailable):  # the sweeper closes what we cannot
             await gw.treasury.close()
             await gw.books.close_process(gw.process.process_id)
@@ -84,5 +85,6 @@ class GatewayApp:
             try:
                 mark_the_unanswered(self.gw)
                 await self.gw.treasury.tend()
+                await self.gw.limiter.tend()
             except Exception:
                 log.exception("gateway.tend_failed")

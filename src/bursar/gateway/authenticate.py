@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from uuid import UUID
 
-from bursar.core.limits import RequestsPerMinute
+from bursar.core.limits import RequestsPerMinute, Standing
 from bursar.gateway.errors import invalid_api_key, rate_limited
 from bursar.gateway.snapshot import KeyRecord, Snapshot
 
@@ -44,8 +44,10 @@ class KeyRates:
     Memory: one entry per key that called since start; cleared of keys that are gone with `keep`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, factor: int = 1) -> None:
+        """`factor`: let that many times a key's limit through, where it is also counted elsewhere."""
         self._limits: dict[UUID, tuple[RequestsPerMinute, int]] = {}
+        self._factor = factor
 
     def admit(self, key: KeyRecord, now_ms: int) -> None:
         """Count one request.
@@ -56,6 +58,7 @@ class KeyRates:
         allowed = key.requests_per_min
         if allowed is None:
             return
+        allowed *= self._factor
         limit, state = self._limits.get(key.api_key_id) or (
             RequestsPerMinute(allowed),
             RequestsPerMinute.FRESH,
@@ -66,6 +69,11 @@ class KeyRates:
         self._limits[key.api_key_id] = (limit, state)
         if wait_ms is not None:
             raise rate_limited(wait_ms)
+
+    def standing(self, key: KeyRecord, now_ms: int) -> Standing | None:
+        """How much of its limit a key has left; None: it has no limit, or did not call."""
+        found = self._limits.get(key.api_key_id)
+        return None if found is None or key.requests_per_min is None else found[0].standing(found[1], now_ms)
 
     def keep(self, keys: set[UUID]) -> None:
         """Forget keys that no longer exist."""

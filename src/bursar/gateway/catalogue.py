@@ -37,7 +37,7 @@ SHOWN: Final = (
 def caller(gw: Gateway, inbound: Inbound, asked: Asked) -> KeyRecord:
     """Who asks; counted against the key's rate like any request."""
     key = authenticate(inbound.headers, gw.snapshot, gw.clock.now_ms(), asked.query)
-    gw.rates.admit(key, gw.clock.monotonic_ms())
+    gw.limiter.look_at(key, inbound.scope)
     return key
 
 

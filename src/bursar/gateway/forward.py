@@ -92,13 +92,24 @@ class Search:
     `failed`: the latest attempt, which gave none; its row waits in the ticket.
     """
 
-    __slots__ = ("_gw", "_has_answered", "_inbound", "_ticket", "_tries", "_unable", "failed", "tried")
+    __slots__ = (
+        "_at_limit",
+        "_gw",
+        "_has_answered",
+        "_inbound",
+        "_ticket",
+        "_tries",
+        "_unable",
+        "failed",
+        "tried",
+    )
 
     def __init__(self, gw: Gateway, ticket: Ticket, inbound: Inbound) -> None:
         self._gw = gw
         self._ticket = ticket
         self._inbound = inbound
         self._unable: BadRequest | None = None
+        self._at_limit: GatewayError | None = None
         self._has_answered = False
         self._tries = 0
         self.failed: Attempt | None = None
@@ -113,7 +124,7 @@ class Search:
         except GatewayError:
             return False
         funded = await gw.funding.cover(ticket.hold, ticket.key, ticket.call, model, offers)
-        if funded is None:
+        if funded is None or not await gw.limiter.cover(ticket.claim, ticket.hold.most, now_ms):
             log.info("fallback.not_funded", request_id=str(ticket.request_id), model=model.name)
             return False
         ticket.model, ticket.offers = model, funded.offers
@@ -153,7 +164,7 @@ class Search:
             if self._tries == 0 or (self.tried and self._is_late()):
                 return []
             attempt = self._attempt_at(candidate)
-            if attempt is None:
+            if attempt is None or not await self._is_within_limits(attempt):
                 continue
             failure = await self._try(attempt)
             if failure is None:
@@ -179,7 +190,7 @@ class Search:
         """What the caller is told when nothing answered."""
         attempt = self.failed
         if attempt is None or attempt.failure is None:
-            return self._unable or none_in_rotation()
+            return self._unable or self._at_limit or none_in_rotation()
         self._ticket.failed.pop()  # the last attempt's row is written when it is settled
         self._ticket.attempt = attempt
         return Refused(attempt, told_of(attempt, attempt.failure))
@@ -191,6 +202,17 @@ class Search:
         except BadRequest as unable:
             self._unable = self._unable or unable
             return None
+
+    async def _is_within_limits(self, attempt: Attempt) -> bool:
+        """False when the credential, or the provider within the key, is at its limit: another may serve."""
+        if attempt.credential.limits is None and self._ticket.key.limits is None:
+            return True
+        try:
+            await self._gw.limiter.enter(self._ticket, attempt, self._gw.clock.now_ms())
+        except GatewayError as refusal:
+            self._at_limit = self._at_limit or refusal
+            return False
+        return True
 
     async def _try(self, attempt: Attempt) -> ProviderFailure | None:
         gw, ticket = self._gw, self._ticket

@@ -17,6 +17,7 @@ from bursar.gateway.flushing import NotDurable
 from bursar.gateway.forward import LeftWhileOpening, Refused, forward
 from bursar.gateway.inbound import HungUp, Inbound
 from bursar.gateway.legs import legs_for
+from bursar.gateway.limiting import Asking
 from bursar.gateway.measure import ending
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.settle import Settled, release, settle
@@ -110,7 +111,7 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
     started_mono_ms = gw.clock.monotonic_ms()
     snapshot = gw.snapshot
     key = authenticate(inbound.headers, snapshot, now_ms, asked.query)
-    gw.rates.admit(key, started_mono_ms)
+    gw.limiter.look_at(key, inbound.scope, counted_later=True)
     if gw.in_flight > gw.limits.in_flight_max:
         raise overloaded()
     body = await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
@@ -119,7 +120,8 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
     model, *stand_ins = legs_for(snapshot, key, choose_model(snapshot, key, call.model), call, wishes)
     offers = offers_for(snapshot, key, model, call, now_ms, wishes)
     gw.lookout.add(inbound)
-    funded = await gw.funding.hold(key, call, model, offers)
+    asking = Asking(request_id, key, call, model, offers, now_ms)
+    funded, claim = await gw.limiter.fund(gw.funding, asking)
     return Ticket(
         request_id=request_id,
         started_at_ms=now_ms,
@@ -134,13 +136,15 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
         covers_bound=funded.covers_bound,
         stand_ins=tuple(stand_ins),
         wishes=wishes,
+        claim=claim,
     )
 
 
 async def _answer(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:
     """A whole answer: settle, then release."""
     settled = await settle(gw, ticket, attempt, ending(attempt), status=200)
-    await inbound.respond(200, {**JSON_HEADERS, **settled.headers(ticket)}, attempt.reply)
+    headers = {**JSON_HEADERS, **settled.headers(ticket), **gw.limiter.headers(ticket.key, ticket.claim)}
+    await inbound.respond(200, headers, attempt.reply)
 
 
 async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:
@@ -149,6 +153,7 @@ async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         **STREAM_HEADERS,
         "content-type": ticket.call.stream_type,
         "x-request-id": str(ticket.request_id),
+        **gw.limiter.headers(ticket.key, ticket.claim),
     }
     await inbound.start_stream(headers)
     try:

@@ -68,6 +68,7 @@ async def settle(  # noqa: PLR0913 - what happened, and how it is told
     now_ms = gw.clock.monotonic_ms()
     verdict = judge(ticket, attempt, outcome, now_ms)
     row = usage_row(ticket, attempt, verdict, now_ms, status=status, error_code=error_code)
+    _close_claims(ticket, attempt, verdict)
     ticket.hold.settle(verdict.sale)
     gw.under_way.pop(ticket.request_id, None)
     if outcome is Outcome.COMPLETED and ticket.call.service is Service.CHAT:
@@ -79,11 +80,27 @@ async def settle(  # noqa: PLR0913 - what happened, and how it is told
             unseen_tokens=usage.quantity(Meter.OUT_REASONING),
         )
     balance = await gw.flusher.submit([*ticket.failed, row])
+    if ticket.claim is not None:
+        await ticket.claim.landed()
     return Settled(verdict=verdict, balance=balance)
+
+
+def _close_claims(ticket: Ticket, attempt: Attempt, verdict: Verdict) -> None:
+    """What the limits hear: those of the attempt at once, those of the request when its hold is settled."""
+    if ticket.claim is None and attempt.claim is None:
+        return
+    tokens = verdict.usage.input_tokens + verdict.usage.output_tokens
+    if ticket.claim is not None:
+        ticket.claim.tokens = tokens
+    if attempt.claim is not None:
+        attempt.claim.tokens = tokens
+        attempt.claim.close(verdict.cost)
 
 
 async def release(gw: Gateway, ticket: Ticket) -> None:
     """End a request that is refused after all: nothing is sold; attempts that failed before are booked."""
+    if ticket.attempt is not None and ticket.attempt.claim is not None:
+        ticket.attempt.claim.close(0)
     ticket.hold.settle(0)
     gw.under_way.pop(ticket.request_id, None)
     if ticket.failed:
@@ -94,6 +111,9 @@ def note_failed(gw: Gateway, ticket: Ticket, attempt: Attempt, *, status: int, e
     """Keep the row of an attempt that is retried elsewhere: the customer pays nothing for it."""
     now_ms = gw.clock.monotonic_ms()
     verdict = judge(ticket, attempt, Outcome.PROVIDER_ERROR_BEFORE_OUTPUT, now_ms)
+    if attempt.claim is not None:
+        attempt.claim.tokens = 0
+        attempt.claim.close(verdict.cost)
     ticket.failed.append(usage_row(ticket, attempt, verdict, now_ms, status=status, error_code=error_code))
 
 

@@ -23,6 +23,8 @@ from bursar.core.pricing import PriceBook, PriceRow
 from bursar.core.routing import MARGIN_SCALE, Strategy
 from bursar.core.service import UNSAID, Service
 from bursar.core.usage import Meter
+from bursar.gateway.addresses import Networks
+from bursar.gateway.limit_rules import KeyLimits, Limits, RuleBook, addresses_of
 
 log = structlog.get_logger()
 
@@ -57,6 +59,8 @@ class Rules:
 class KeyRecord:
     """One API key and the wallet that pays for it; `asset` is the wallet's and its prices' currency.
 
+    `limits`: None when there are none but `requests_per_min`. `addresses`: where it may be used from, None:
+    everywhere.
     `rules`: None for an organisation that has none.
     """
 
@@ -70,6 +74,8 @@ class KeyRecord:
     requests_per_min: int | None
     policy: OutcomePolicy
     rules: Rules | None = None
+    limits: KeyLimits | None = None
+    addresses: Networks | None = None
 
     def allows(self, *names: str) -> bool:
         """True when the key is not restricted, or one of the model's names is on its list."""
@@ -91,6 +97,7 @@ class Credential:
     priority: int = 100
     version: str = ""
     is_own: bool = False
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,13 +167,14 @@ def build(
 
     `timeouts` are those of providers that set none of their own.
     """
-    credentials = _credentials(rows["credentials"], open_secret)
+    book = RuleBook(rows)
+    credentials = _credentials(rows["credentials"], open_secret, book)
     routes = _routes(rows, providers, credentials, timeouts)
     models = {model.name: model for model in _usable("model", rows["models"], partial(_model, routes))}
     aliases = {row["alias"]: models[row["model_id"]] for row in rows["aliases"] if row["model_id"] in models}
     rules = _rules(rows, open_secret)
     return Snapshot(
-        keys=dict(_usable("key", rows["keys"], partial(_key, rules))),
+        keys=dict(_usable("key", rows["keys"], partial(_key, rules, book))),
         models={**aliases, **models},
         prices=PriceBook(_usable("price", rows["prices"], price_row)),
         fees=FeeBook(_usable("fee", rows.get("fees", ()), fee_row)),
@@ -185,7 +193,7 @@ def _usable(
             log.error("snapshot.row_unusable", kind=kind, id=str(row.get("id")), error=said)  # noqa: TRY400 - see above
 
 
-def _key(rules: Mapping[UUID, Rules], row: Mapping[str, Any]) -> tuple[bytes, KeyRecord]:
+def _key(rules: Mapping[UUID, Rules], book: RuleBook, row: Mapping[str, Any]) -> tuple[bytes, KeyRecord]:
     allowed = row["allowed_models"]
     limits = row["limits"] or {}
     requests_per_min = limits.get("requests_per_min")
@@ -202,6 +210,8 @@ def _key(rules: Mapping[UUID, Rules], row: Mapping[str, Any]) -> tuple[bytes, Ke
         requests_per_min=requests_per_min,
         policy=_policy(row["outcome_policy"] or {}),
         rules=rules.get(row["organisation_id"]),
+        limits=book.of_key(row),
+        addresses=addresses_of(row),
     )
 
 
@@ -249,7 +259,7 @@ def _policy(stored: Mapping[str, Mapping[str, Any]]) -> OutcomePolicy:
 
 
 def _credentials(
-    rows: Iterable[Mapping[str, Any]], open_secret: Callable[[bytes], str]
+    rows: Iterable[Mapping[str, Any]], open_secret: Callable[[bytes], str], book: RuleBook
 ) -> dict[UUID, list[Credential]]:
     def opened(row: Mapping[str, Any]) -> tuple[UUID, Credential]:
         secret = open_secret(bytes(row["sealed"]))
@@ -258,6 +268,7 @@ def _credentials(
             secret=secret,
             priority=row.get("priority", 100),
             version=row.get("version", ""),
+            limits=book.of_credential(row),
         )
 
     found: dict[UUID, list[Credential]] = {}

@@ -10,6 +10,7 @@ from bursar.core.booking import UsageRow
 from bursar.core.fees import Fee
 from bursar.core.pricing import Quote
 from bursar.core.routing import Strategy
+from bursar.gateway.claims import Claim
 from bursar.gateway.dialects import Call, Exchange
 from bursar.gateway.lanes import Lane
 from bursar.gateway.snapshot import Credential, KeyRecord, ModelRecord, Route
@@ -42,7 +43,7 @@ class Ticket:
     caller's (None: leave his). `output_held`: output tokens the hold covers; `covers_bound`: that is all the
     request may produce. `failed`: rows of attempts that were retried elsewhere. `model`, `offers` and what
     the hold covers change when another model is asked instead; `stand_ins` are those that may be. `wishes`:
-    the caller's own about routing.
+    the caller's own about routing. `claim`: what it took of limits, closed with its hold.
     `attempt`: the latest. `is_left`: nobody waits any more and a background task settles, which also gives
     back the `body_bytes`. `mark_due_ms`: when the next mark of a request without output is due.
     """
@@ -65,6 +66,7 @@ class Ticket:
     is_left: bool = False
     body_bytes: int = 0
     mark_due_ms: int = 0
+    claim: Claim | None = None
 
     @property
     def strategy(self) -> Strategy:
@@ -81,7 +83,8 @@ class Attempt:
     caller when he hung up or was cut off, None while he is still there. `opening`, `pending`: a request or a
     read that goes on although nobody waits for it. `first_frames`, `reply`: what a stream began with, or the
     whole answer, ready for the caller. `stops_on_abort`: closing the connection ends the provider's bill.
-    `is_probe`: it finds out whether an open breaker may close.
+    `is_probe`: it finds out whether an open breaker may close. `claim`: what it took of its
+    provider's and its credential's limits.
     """
 
     number: int
@@ -101,6 +104,7 @@ class Attempt:
     first_frames: list[bytes] = field(default_factory=list)
     reply: bytes = b""
     is_probe: bool = False
+    claim: Claim | None = None
 
     def note_sent(self) -> None:
         self.sent = True

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -113,10 +113,16 @@ class Account:
         return self.spendable + max(self.lease.free, 0) - self.exposed
 
 
+class Closing(Protocol):
+    """What ends with a hold: its request's place within its limits (`bursar.gateway.claims`)."""
+
+    def close(self, money: int) -> None: ...
+
+
 class Hold:
     """Money promised to one request, until it is settled (once)."""
 
-    __slots__ = ("account", "amount", "exposed", "is_open", "lease_id")
+    __slots__ = ("account", "amount", "claim", "exposed", "is_open", "lease_id")
 
     def __init__(self, account: Account, amount: int) -> None:
         self.account = account
@@ -124,6 +130,12 @@ class Hold:
         self.amount = amount
         self.exposed = 0
         self.is_open = True
+        self.claim: Closing | None = None
+
+    @property
+    def most(self) -> int:
+        """What this request may come to."""
+        return self.amount + self.exposed
 
     def expose(self, most: int) -> None:
         """Remember that this request may come to `most`, though less is held."""
@@ -137,6 +149,8 @@ class Hold:
         self.is_open = False
         self.account.exposed -= self.exposed
         self.account.lease.settle(self.amount, sale)
+        if self.claim is not None:
+            self.claim.close(sale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ log = structlog.get_logger()
 
 CHANGED: Final = "bursar_changed"
 RECALL: Final = "bursar_recall"
+BUDGET: Final = "budget:"
 RELISTEN_S: Final = 0.5
 GATHER_S: Final = 0.05  # changes come in bursts: one reload answers all of a moment
 
@@ -76,10 +77,14 @@ class Reload:
             log.exception("snapshot.stale")
             return False
         self._gw.snapshot = snapshot
-        self._gw.rates.keep({key.api_key_id for key in snapshot.keys.values()})
+        self._gw.limiter.keep({key.api_key_id for key in snapshot.keys.values()})
         return True
 
 
-async def _give_back(gw: Gateway, wallet_id: str) -> None:
-    for account in gw.treasury.on_recall(UUID(wallet_id)):
+async def _give_back(gw: Gateway, recalled: str) -> None:
+    """`recalled`: a wallet's id, or `budget:` and a budget's."""
+    if recalled.startswith(BUDGET):
+        await gw.limiter.budgets.give_back(UUID(recalled.removeprefix(BUDGET)))
+        return
+    for account in gw.treasury.on_recall(UUID(recalled)):
         await gw.treasury.give_back(account)

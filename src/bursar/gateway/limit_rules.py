@@ -1,0 +1,214 @@
+"""Which limits a snapshot holds: stored JSON and rows, turned into checks and budgets once (ADR 0013).
+
+A subject's stored limits: {"requests_per_min", "requests_burst", "tokens_per_min", "tokens_burst",
+"concurrent"}, each absent when not limited; a key's also {"models": {pattern: limits}, "providers": {slug:
+limits}}.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from bursar.core.limits import Check, Kind, LimitInvalid, Period, Unit
+from bursar.gateway.addresses import Networks
+from bursar.gateway.budgets import Budget
+
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+class Rule(NamedTuple):
+    """A rate and whose it is, in words for the caller. The check's amount is set for each request."""
+
+    check: Check
+    scope: str
+
+
+class Allotment(NamedTuple):
+    """A budget and whose it is."""
+
+    budget: Budget
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What limits one subject."""
+
+    rules: tuple[Rule, ...] = ()
+    budgets: tuple[Allotment, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.rules or self.budgets)
+
+    def __add__(self, other: "Limits") -> "Limits":
+        return Limits(rules=self.rules + other.rules, budgets=self.budgets + other.budgets)
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLimits:
+    """All that limits a key beyond its requests a minute, or with them.
+
+    `always`: the key's own and its organisation's; `models` by pattern, `providers` by id: within this key.
+    """
+
+    always: Limits = NO_LIMITS
+    models: tuple[tuple[str, Limits], ...] = ()
+    providers: Mapping[UUID, Limits]
+
+    def of_request(self, *names: str) -> Limits:
+        """What limits a request for a model of these names (its own, and the one it was asked by)."""
+        found = self.always
+        for pattern, limits in self.models:
+            if any(fnmatchcase(name, pattern) for name in names):
+                found += limits
+        return found
+
+
+class RuleBook:
+    """The limits in a snapshot's rows, by subject. Built once; linear in budgets."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._organisations = {
+            row["id"]: row.get("limits") or {} for row in rows.get("organisation_limits", ())
+        }
+        self._slugs = {row["slug"]: row["id"] for row in rows["providers"]}
+        self._names = {row["id"]: row["slug"] for row in rows["providers"]}
+        self._budgets: dict[tuple[str, UUID], list[Mapping[str, Any]]] = {}
+        for row in rows.get("budgets", ()):
+            self._budgets.setdefault(_subject_of(row), []).append(row)
+
+    def of_key(self, row: Mapping[str, Any]) -> KeyLimits | None:
+        """None: nothing but requests a minute, which has a path of its own.
+
+        Raises:
+            LimitInvalid, TypeError, ValueError: a stored limit makes no sense.
+        """
+        stored, key_id = row["limits"] or {}, row["id"]
+        own = self._budgets.get(("key", key_id), [])
+        plain = [one for one in own if one["model"] is None and one["provider_id"] is None]
+        always = Limits(
+            rules=rules_of(stored, f"key:{key_id}", "key"), budgets=_allotments(plain, "key")
+        ) + self._of_organisation(row["organisation_id"])
+        models = self._models(stored, key_id, own)
+        providers = self._providers(stored, key_id, own)
+        is_plain = set(stored) <= {"requests_per_min"} and len(always.rules) <= 1 and not always.budgets
+        if (is_plain and _only_key(always)) and not models and not providers:
+            return None
+        return KeyLimits(always=always, models=models, providers=providers)
+
+    def of_credential(self, row: Mapping[str, Any]) -> Limits | None:
+        """None: not limited. Raises as `of_key`."""
+        budgets = self._budgets.get(("credential", row["id"]), [])
+        limits = Limits(
+            rules=rules_of(row.get("limits") or {}, f"credential:{row['id']}", "credential"),
+            budgets=_allotments(budgets, "credential"),
+        )
+        return limits or None
+
+    def _of_organisation(self, organisation_id: UUID) -> Limits:
+        return Limits(
+            rules=rules_of(
+                self._organisations.get(organisation_id, {}),
+                f"organisation:{organisation_id}",
+                "organisation",
+            ),
+            budgets=_allotments(self._budgets.get(("organisation", organisation_id), ()), "organisation"),
+        )
+
+    def _models(
+        self, stored: Mapping[str, Any], key_id: UUID, budgets: Iterable[Mapping[str, Any]]
+    ) -> tuple[tuple[str, Limits], ...]:
+        rates = stored.get("models") or {}
+        budgeted: dict[str, list[Mapping[str, Any]]] = {}
+        for row in budgets:
+            if row["model"] is not None:
+                budgeted.setdefault(row["model"], []).append(row)
+        return tuple(
+            (
+                pattern,
+                Limits(
+                    rules=rules_of(
+                        rates.get(pattern, {}), f"key:{key_id}:model:{pattern}", f"model {pattern}"
+                    ),
+                    budgets=_allotments(budgeted.get(pattern, ()), f"model {pattern}"),
+                ),
+            )
+            for pattern in sorted({*rates, *budgeted})
+        )
+
+    def _providers(
+        self, stored: Mapping[str, Any], key_id: UUID, budgets: Iterable[Mapping[str, Any]]
+    ) -> dict[UUID, Limits]:
+        rates = {
+            self._slugs[slug]: one
+            for slug, one in (stored.get("providers") or {}).items()
+            if slug in self._slugs
+        }
+        budgeted: dict[UUID, list[Mapping[str, Any]]] = {}
+        for row in budgets:
+            if row["provider_id"] is not None:
+                budgeted.setdefault(row["provider_id"], []).append(row)
+        found = {}
+        for provider_id in {*rates, *budgeted}:
+            scope = f"provider {self._names.get(provider_id, provider_id)}"
+            found[provider_id] = Limits(
+                rules=rules_of(rates.get(provider_id, {}), f"key:{key_id}:provider:{provider_id}", scope),
+                budgets=_allotments(budgeted.get(provider_id, ()), scope),
+            )
+        return found
+
+
+def rules_of(stored: Mapping[str, Any], subject: str, scope: str) -> tuple[Rule, ...]:
+    """The rates among stored limits. Raises `LimitInvalid` for one that is no whole number above zero."""
+    found = []
+    for kind, burst_name in (
+        (Kind.REQUESTS, "requests_burst"),
+        (Kind.TOKENS, "tokens_burst"),
+        (Kind.CONCURRENT, None),
+    ):
+        limit = stored.get(kind.value)
+        burst = limit if burst_name is None else stored.get(burst_name) or limit
+        if limit is None:
+            continue
+        if not isinstance(limit, int) or not isinstance(burst, int) or min(limit, burst) < 1:
+            raise LimitInvalid(f"{kind.value} {limit!r} with burst {burst!r} is no limit")
+        found.append(Rule(Check(f"{kind.value}:{subject}", kind, limit, burst, 1), scope))
+    return tuple(found)
+
+
+def addresses_of(row: Mapping[str, Any]) -> Networks | None:
+    """Where a key may be used from; None: everywhere. Raises `ValueError`."""
+    listed = row.get("allowed_addresses")
+    return None if listed is None else Networks(listed)
+
+
+def budget_of(row: Mapping[str, Any]) -> Budget:
+    """A stored budget as gateways use it."""
+    return Budget(
+        budget_id=row["id"],
+        name=row["name"],
+        unit=Unit(row["unit"]),
+        amount=row["amount"],
+        period=Period(row["period"]),
+        asset=row["asset"],
+    )
+
+
+def _allotments(rows: Iterable[Mapping[str, Any]], scope: str) -> tuple[Allotment, ...]:
+    return tuple(Allotment(budget_of(row), scope) for row in rows)
+
+
+def _only_key(limits: Limits) -> bool:
+    return all(rule.scope == "key" for rule in limits.rules)
+
+
+def _subject_of(row: Mapping[str, Any]) -> tuple[str, UUID]:
+    for name in ("credential", "api_key", "organisation"):
+        if row[f"{name}_id"] is not None:
+            return name.removeprefix("api_"), row[f"{name}_id"]
+    raise ValueError("a budget of nobody")
