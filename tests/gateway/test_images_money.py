@@ -224,7 +224,7 @@ class TestWhoPays:
         self, customer: Customer, script: str, *, stream: bool
     ) -> None:
         model = await draws(customer)
-        customer.fault("openai", "close" if stream and script == "cut_body" else script)
+        customer.fault("openai", "cut_after_events=0" if stream and script == "cut_body" else script)
         reply = await customer.send(body(model, prompt=PROMPT, stream=stream), path=IMAGES)
         row = await customer.one_row()
         assert reply.status >= 500
