@@ -34,6 +34,7 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
     "keys": """
         SELECT api_key.id, api_key.key_hash AS secret_sha256, api_key.organisation_id,
             wallet.id AS wallet_id, wallet.asset, organisation.outcome_policy, organisation.billing_type,
+            organisation.store_responses,
             (extract(epoch FROM api_key.expires_at) * 1000)::bigint AS expires_at_ms,
             api_key.allowed_models, api_key.limits, api_key.allowed_addresses
         FROM api_key

@@ -16,6 +16,7 @@ from bursar.gateway.errors import GatewayError, books_unavailable, internal_erro
 from bursar.gateway.flushing import NotDurable
 from bursar.gateway.forward import LeftWhileOpening, Refused, forward
 from bursar.gateway.inbound import HungUp, Inbound
+from bursar.gateway.kept import last_frames, recall, reply
 from bursar.gateway.legs import legs_for
 from bursar.gateway.limiting import Asking
 from bursar.gateway.measure import ending
@@ -116,6 +117,8 @@ async def _admit(  # noqa: PLR0913 - what is asked, by whom, when
         raise overloaded()
     body = await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
     call = dialect.read(body, asked)
+    if call.memory is not None:
+        await recall(gw, inbound, key, call, request_id)
     wishes = take_wishes(inbound.headers, call.raw)
     model, *stand_ins = legs_for(snapshot, key, choose_model(snapshot, key, call.model), call, wishes)
     offers = offers_for(snapshot, key, model, call, now_ms, wishes)
@@ -144,7 +147,8 @@ async def _answer(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
     """A whole answer: settle, then release."""
     settled = await settle(gw, ticket, attempt, ending(attempt), status=200)
     headers = {**JSON_HEADERS, **settled.headers(ticket), **gw.limiter.headers(ticket.key, ticket.claim)}
-    await inbound.respond(200, headers, attempt.reply)
+    body = attempt.reply if ticket.call.memory is None else await reply(gw, ticket, attempt)
+    await inbound.respond(200, headers, body)
 
 
 async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inbound) -> None:
@@ -163,9 +167,11 @@ async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         return
     if failure is None:
         settled = await settle(gw, ticket, attempt, ending(attempt), status=200)
-        await inbound.end(attempt.exchange.tail(settled.cost_fields(ticket)))
+        await inbound.end(await last_frames(gw, ticket, attempt, settled.cost_fields(ticket)))
         return
-    await _settle_broken(gw, ticket, attempt, failure)
+    settled = await _settle_broken(gw, ticket, attempt, failure)
+    if ticket.call.memory is not None:
+        ticket.call.memory.bill = settled.cost_fields(ticket)
     message = translated(failure.code, failure.message, inbound.language)
     await inbound.end(attempt.exchange.cut(failure.code, message, failure.status))
 

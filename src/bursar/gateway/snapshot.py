@@ -61,7 +61,7 @@ class KeyRecord:
 
     `limits`: None when there are none but `requests_per_min`. `addresses`: where it may be used from, None:
     everywhere.
-    `rules`: None for an organisation that has none.
+    `rules`: None for an organisation that has none. `keeps_responses`: answers are kept to be referred to.
     """
 
     api_key_id: UUID
@@ -74,6 +74,7 @@ class KeyRecord:
     requests_per_min: int | None
     policy: OutcomePolicy
     rules: Rules | None = None
+    keeps_responses: bool = False
     limits: KeyLimits | None = None
     addresses: Networks | None = None
 
@@ -212,6 +213,7 @@ def _key(rules: Mapping[UUID, Rules], book: RuleBook, row: Mapping[str, Any]) ->
         rules=rules.get(row["organisation_id"]),
         limits=book.of_key(row),
         addresses=addresses_of(row),
+        keeps_responses=row.get("store_responses") is True,
     )
 
 

@@ -18,6 +18,7 @@ from bursar.gateway.dialects.registry import (
 )
 from bursar.gateway.errors import GatewayError
 from bursar.gateway.inbound import Inbound
+from bursar.gateway.kept import forget_response, show_response
 from bursar.gateway.pipeline import complete_chat, refuse
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.snapshot import KeyRecord
@@ -114,6 +115,9 @@ EXACT: Final[Mapping[str, Place]] = {
 BELOW: Final[Mapping[str, Place]] = {
     "/v1/models/": Place(OPENAI_CHAT, {"GET": _by_version(_model, _claude_model)}),
     "/v1/usage/": Place(OPENAI_CHAT, {"GET": looking(_usage)}),
+    "/v1/responses/": Place(
+        OPENAI_RESPONSES, {"GET": looking(show_response), "DELETE": looking(forget_response)}
+    ),
 }
 """By the beginning of the path; the rest of it is `Asked.model`."""
 NOWHERE: Final = Place(OPENAI_CHAT, {})
