@@ -26,9 +26,19 @@ from scratch_database import ScratchDatabase
 
 SECRET_KEY = "5e" * 32
 KEY = "llm_sk_" + "k" * 40
-MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5", "openai_compatible": "llama-3.3-70b"}
-PATHS = {"openai": "/v1", "anthropic": "/v1", "openai_compatible": "/compat/v1"}
-SECRETS = {"openai": "sk-test-openai", "anthropic": "sk-ant-test", "openai_compatible": "sk-test-compat"}
+MODELS = {
+    "openai": "gpt-4o-mini",
+    "anthropic": "claude-sonnet-4-5",
+    "gemini": "gemini-2.5-flash-lite",
+    "openai_compatible": "llama-3.3-70b",
+}
+PATHS = {"openai": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "openai_compatible": "/compat/v1"}
+SECRETS = {
+    "openai": "sk-test-openai",
+    "anthropic": "sk-ant-test",
+    "gemini": "AIzaSyTestGemini",
+    "openai_compatible": "sk-test-compat",
+}
 # Per million tokens, in USD: what we pay and what our customer pays (20 % more).
 PRICES = {
     "in_fresh": ("2", "2.4"),
@@ -243,7 +253,15 @@ async def running_stack(
     gateway = build_gateway(settings_for(folder, **(settings or {})), database.url)
     await gateway.startup()
     server = uvicorn.Server(
-        uvicorn.Config(gateway, port=0, lifespan="off", log_config=None, http="httptools", access_log=False)
+        uvicorn.Config(
+            gateway,
+            port=0,
+            lifespan="off",
+            log_config=None,
+            http="httptools",
+            access_log=False,
+            proxy_headers=False,
+        )
     )
     serving = asyncio.create_task(server.serve())
     while not server.started:
