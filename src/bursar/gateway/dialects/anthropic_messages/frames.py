@@ -63,5 +63,6 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         "service_tier": usage.service_tier if usage.service_tier in _TIERS else None,
     }
     if usage.quantity(Meter.WEB_SEARCH):
-        told["server_tool_use"] = {"web_search_requests": usage.quantity(Meter.WEB_SEARCH)}
+        searches = usage.quantity(Meter.WEB_SEARCH)
+        told["server_tool_use"] = {"web_search_requests": searches, "web_fetch_requests": 0}
     return told

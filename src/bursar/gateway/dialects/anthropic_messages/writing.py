@@ -20,6 +20,7 @@ from bursar.core.chat import (
     ToolCallDelta,
     ToolCallStarted,
 )
+from bursar.core.estimate import tokens_of_text
 from bursar.core.usage import Usage
 from bursar.gateway.dialects import Call
 from bursar.gateway.dialects.anthropic_messages.finishes import STOP_REASON_OF
@@ -103,7 +104,12 @@ class MessageWriter:
     def answer(self, answer: ChatAnswer) -> bytes:
         """A whole message; its usage is our own estimate where the provider told none."""
         written = message(answer, shows_thinking=self._shows_thinking)
-        written.setdefault("usage", told_usage(self._call, None, 0))
+        if answer.usage is None:
+            texts = [
+                part.text if isinstance(part, Text | Thinking) else part.name + part.arguments
+                for part in answer.parts
+            ]
+            written["usage"] = told_usage(self._call, None, tokens_of_text("".join(texts)))
         return orjson.dumps(written)
 
     def tail(self, usage: Usage | None, cost: Mapping[str, Any] | None) -> list[bytes]:
