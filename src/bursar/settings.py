@@ -198,6 +198,9 @@ class Settings(BaseSettings):
     partitions_every_ms: int = Field(
         default=HOUR_MS, ge=1_000, description="Pause between looks at the monthly partitions."
     )
+    purge_every_ms: int = Field(
+        default=MINUTE_MS, ge=10, description="Pause between deletions of kept responses that expired."
+    )
     check_every_ms: int = Field(
         default=15 * MINUTE_MS, ge=1_000, description="Pause between checks of the books."
     )

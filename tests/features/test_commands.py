@@ -102,6 +102,8 @@ class TestCommands:
         )
         assert bursar.json("org", "change", "Acme", "--status", "suspended")["status"] == "suspended"
         assert bursar.json("org", "show", "Acme")["status"] == "suspended"
+        assert bursar.json("org", "change", "Acme", "--store-responses")["store_responses"] is True
+        assert bursar.json("org", "change", "Acme", "--no-store-responses")["store_responses"] is False
         assert "Acme" in bursar.run("org", "list").stdout
         bursar.json("provider", "add", "own", "openai_compatible", "--base-url", "http://localhost:1/v1")
         assert not bursar.json("provider", "change", "own", "--inactive")["active"]
@@ -115,6 +117,21 @@ class TestCommands:
         assert "own" in bursar.run("provider", "list").stdout
         bursar.json("model", "add", "llama", "--alias", "best", "--output-tokens-max", "100")
         route = bursar.json("model", "route", "llama", "own", "--as", "llama-4")
+        told = ("--strategy", "cheapest", "--lacks", "tools", "--min-margin-percent", "5")
+        changed = bursar.json("model", "change", "llama", *told)
+        assert (changed["strategy"], changed["lacks"]) == ("cheapest", ["tools"])
+        elsewhere = bursar.json("model", "route", "llama", "own", "--as", "llama-4", "--region", "eu")
+        assert bursar.json("model", "change-route", elsewhere["id"], "--priority", "7")["priority"] == 7
+        assert bursar.json("model", "unroute", elsewhere["id"])["region"] == "eu"
+        assert bursar.json("model", "margin-floor", "2.5")["min_margin_percent"] == "2.5"
+        assert bursar.json("model", "margin-floor", "none")["min_margin_percent"] is None
+        breaking = ("--breaker", "calls_min=5", "--breaker", "open_ms=2000", "--region", "eu")
+        assert bursar.json("provider", "change", "own", *breaking)["breaker"] == {
+            "calls_min": 5,
+            "open_ms": 2000,
+        }
+        assert "own" in bursar.run("provider", "change", "own", "--active").stdout
+        assert "unknown" in bursar.run("provider", "health").stdout
         shown = bursar.run("model", "show", "llama").stdout
         assert "llama-4" in shown
         assert bursar.json("model", "unroute", route["id"])["provider_model"] == "llama-4"

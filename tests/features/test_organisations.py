@@ -96,6 +96,15 @@ class TestChangeOrganisation:
         )
         assert (cleared["billing_email"], cleared["status"]) == (None, "suspended")
 
+    async def test_answers_are_kept_only_when_it_says_so(
+        self, client: Client, organisation: dict[str, Any]
+    ) -> None:
+        place = f"/organisations/{organisation['id']}"
+        assert organisation["store_responses"] is False
+        assert (await client.call("PATCH", place, {"store_responses": True}))["store_responses"] is True
+        assert (await client.call("PATCH", place, {"name": "Acme"}))["store_responses"] is True
+        assert (await client.call("PATCH", place, {"store_responses": False}))["store_responses"] is False
+
     async def test_an_empty_change_changes_nothing(
         self, client: Client, organisation: dict[str, Any]
     ) -> None:

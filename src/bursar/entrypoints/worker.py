@@ -1,4 +1,4 @@
-"""`bursar worker`: posting, sweeping, partitions, events and the books check, round after round.
+"""`bursar worker`: posting, sweeping, partitions, events, purges and the books check, round after round.
 
 Also the one switchboard from an event of the outbox to what it sets off.
 """
@@ -15,6 +15,7 @@ from bursar.db.engine import Database
 from bursar.db.outbox import PER_ROUND_MAX, Handler, deliver
 from bursar.db.partitions import make_ahead
 from bursar.db.posting import post_pending
+from bursar.db.responses import PURGED_PER_ROUND, purge
 from bursar.db.sweeping import Sweeper
 from bursar.entrypoints.books import check_round
 from bursar.entrypoints.children import until_told
@@ -72,10 +73,18 @@ def rounds(settings: Settings, database: Database) -> Sequence[Round]:
                 log.info("partition.made", month=month.isoformat())
         return False
 
+    async def responses() -> bool:
+        async with database.transaction() as tx:
+            gone = await purge(tx, edge.now())
+        if gone:
+            log.info("responses.purged", number=gone)
+        return gone == PURGED_PER_ROUND
+
     return [
         Round(name="posting", every_ms=settings.post_every_ms, run=post),
         Round(name="sweeping", every_ms=settings.sweep_every_ms, run=sweep),
         Round(name="outbox", every_ms=settings.outbox_every_ms, run=outbox),
         Round(name="partitions", every_ms=settings.partitions_every_ms, run=partitions),
+        Round(name="responses", every_ms=settings.purge_every_ms, run=responses),
         Round(name="books", every_ms=settings.check_every_ms, run=lambda: check_round(database, life)),
     ]

@@ -83,9 +83,12 @@ def change(
     name: Annotated[str | None, typer.Option(help="A new name.")] = None,
     email: Email = None,
     status: Annotated[str | None, typer.Option(help="active, suspended or closed.")] = None,
+    store_responses: Annotated[
+        bool | None, typer.Option(help="Keep answers of the Responses API for 30 days.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rename, suspend, close or reopen an organisation."""
+    """Rename, suspend, close or reopen an organisation; say whether its answers are kept."""
     from bursar.db.engine import Transaction
     from bursar.entrypoints.commands.finding import organisation_id
     from bursar.entrypoints.commands.session import asked, transact
@@ -93,7 +96,13 @@ def change(
     from bursar.features.organisations import schemas, service
     from bursar.rest.control import Control
 
-    wanted = asked(schemas.OrganisationChange, name=name, billing_email=email, status=status)
+    wanted = asked(
+        schemas.OrganisationChange,
+        name=name,
+        billing_email=email,
+        status=status,
+        store_responses=store_responses,
+    )
 
     async def work(_control: Control, tx: Transaction) -> schemas.Organisation:
         return await service.change_organisation(tx, await organisation_id(tx, organisation), wanted)

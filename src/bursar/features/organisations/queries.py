@@ -16,6 +16,7 @@ _SHOWN = sa.select(
     organisation.c.billing_type,
     organisation.c.currency,
     organisation.c.status,
+    organisation.c.store_responses,
     organisation.c.created_at,
     wallet.c.id.label("wallet_id"),
 ).join(

@@ -50,7 +50,7 @@ async def get_organisation(read: OperatorRead, organisation_id: UUID) -> Organis
 async def change_organisation(
     body: OrganisationChange, tx: OperatorTx, organisation_id: UUID
 ) -> Organisation:
-    """Rename, suspend, close or reopen an organisation."""
+    """Rename, suspend, close or reopen an organisation; say whether its answers are kept."""
     return await service.change_organisation(tx, organisation_id, body)
 
 

@@ -29,6 +29,10 @@ class OrganisationChange(Body):
     name: Name | None = None
     billing_email: Email | None = None
     status: Status | None = None
+    store_responses: bool | None = Field(
+        default=None,
+        description="Keep answers of the Responses API for 30 days, unless a request says `store: false`.",
+    )
 
 
 class Billing(Body):
@@ -47,5 +51,6 @@ class Organisation(BaseModel):
     billing_type: BillingType
     currency: str
     status: Status
+    store_responses: bool
     wallet_id: UUID
     created_at: datetime

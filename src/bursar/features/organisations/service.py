@@ -135,7 +135,7 @@ async def change_organisation(
 ) -> Organisation:
     """Raises `OrganisationNotFound`."""
     changes = change.model_dump(exclude_unset=True)
-    for required in ("name", "status"):
+    for required in ("name", "status", "store_responses"):
         if required in changes and changes[required] is None:
             raise Invalid(f"body.{required}: must not be null")
     if changes and not await queries.update_organisation(tx, organisation_id, changes):
