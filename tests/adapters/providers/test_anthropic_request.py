@@ -194,6 +194,58 @@ class TestBlocks:
         assert [block.get("cache_control") for block in content] == [mark, None]
 
 
+class TestDocuments:
+    def test_of_plain_text_are_text(self) -> None:
+        part = File(media_type="text/plain", data="aMOpbGxv", name="a.txt")
+        assert blocks(part) == [
+            {
+                "type": "document",
+                "source": {"type": "text", "media_type": "text/plain", "data": "héllo"},
+                "title": "a.txt",
+            }
+        ]
+
+    @pytest.mark.parametrize("encoded", ["not base64", "//8="])
+    def test_of_text_that_is_none_are_refused(self, encoded: str) -> None:
+        part = File(media_type="text/plain", data=encoded)
+        refused = refusal(turns=(Turn(role="user", parts=(part,), place="messages.0"),))
+        assert refused.code == "invalid_type"
+
+
+class TestCallersNames:
+    """Refusals speak the caller's language, whatever it is."""
+
+    @pytest.mark.parametrize(
+        ("asked", "field"),
+        [
+            ({"seed": 0}, "seed"),
+            ({"frequency_penalty": 0.5}, "frequency_penalty"),
+            ({"presence_penalty": -1}, "presence_penalty"),
+            ({"json_object": True}, "json_object"),
+            ({"n": 2}, "n"),
+            ({"temperature": 1.5}, "temperature"),
+            ({"stop": ("  ",)}, "stop"),
+            ({"thinking_tokens": 64_000}, "thinking_tokens"),
+            ({"effort": "high", "max_tokens": 100}, "effort"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_name_the_field(self, asked: dict[str, Any], field: str) -> None:
+        refused = refusal(**asked, names={field: "theirs.own"})
+        assert (refused.code, refused.param) == ("unsupported_parameter", "theirs.own")
+
+    def test_name_the_place_of_a_part(self) -> None:
+        turn = Turn(role="user", parts=(Audio(data="x", format="wav"),), place="contents[0]")
+        refused = refusal(turns=(turn,), names={"audio": "parts[].inlineData"})
+        assert refused.param == "contents[0].parts[].inlineData"
+
+    @pytest.mark.parametrize(
+        "asked", [{"frequency_penalty": 0}, {"presence_penalty": 0}, {"n": 1}, {"metadata": {"a": "b"}}]
+    )
+    def test_what_asks_for_nothing_is_let_pass(self, asked: dict[str, Any]) -> None:
+        assert body(**asked) == body()
+
+
 class TestTools:
     def test_are_described(self) -> None:
         assert body(tools=(WEATHER, Tool(name="now", strict=True)))["tools"] == [
@@ -286,6 +338,34 @@ class TestThinking:
         assert "thinking" not in body(OLD, effort="low", turns=(HELLO, silent, result))
         assert "thinking" in body(OLD, effort="low", turns=(HELLO, thoughtful, result))
         assert "thinking" in body(OLD, effort="low", turns=(HELLO, result))
+
+
+class TestThinkingBudget:
+    """A budget in tokens, as callers of other dialects ask for it."""
+
+    def test_goes_to_older_models_as_it_is(self) -> None:
+        thinking = body(thinking_tokens=5_000)["thinking"]
+        assert thinking == {"type": "enabled", "budget_tokens": 5_000}
+        assert body(thinking_tokens=9)["thinking"]["budget_tokens"] == 1_024
+        assert "thinking" not in body(thinking_tokens=0)
+
+    @pytest.mark.parametrize(("tokens", "effort"), [(1_024, "low"), (8_192, "medium"), (30_000, "high")])
+    def test_is_an_effort_for_newer_models(self, tokens: int, effort: str) -> None:
+        asked = body(NEW, thinking_tokens=tokens)
+        assert asked["thinking"] == {"type": "adaptive", "display": "summarized"}
+        assert asked["output_config"] == {"effort": effort}
+        assert body(NEW, thinking_tokens=0)["thinking"] == {"type": "disabled"}
+
+    def test_gives_way_to_an_effort(self) -> None:
+        assert body(NEW, thinking_tokens=9, effort="max")["output_config"] == {"effort": "max"}
+
+
+class TestTopK:
+    def test_is_passed_to_models_that_take_it_and_refused_for_others(self) -> None:
+        assert body(top_k=40)["top_k"] == 40
+        with pytest.raises(BadRequest) as refused:
+            body(NEW, top_k=40)
+        assert refused.value.param == "top_k"
 
 
 class TestSchema:
