@@ -274,6 +274,31 @@ _OFFER: Final[Mapping[str, tuple[Words, ...]]] = {
             "body.provider_id：没有这个服务商。",
         ),
     ),
+    "fallback_invalid": (
+        Words("A fallback is not valid.", "대체 모델이 올바르지 않습니다.", "备用模型无效。"),
+        Words(
+            "body.fallbacks: the same model is named twice.",
+            "body.fallbacks: 같은 모델이 두 번 지정되었습니다.",
+            "body.fallbacks：同一模型出现了两次。",
+        ),
+        Words(
+            "body.fallbacks: a model cannot stand in for itself.",
+            "body.fallbacks: 모델은 자기 자신을 대체할 수 없습니다.",
+            "body.fallbacks：模型不能替代自己。",
+        ),
+        Words(
+            "body.fallbacks: there is no model {name}.",
+            "body.fallbacks: {name} 모델이 없습니다.",
+            "body.fallbacks：没有模型 {name}。",
+        ),
+    ),
+    "credential_unknown": (
+        Words(
+            "body.credential_id: this provider has no such credential.",
+            "body.credential_id: 이 Provider에 해당 자격 증명이 없습니다.",
+            "body.credential_id：该服务商没有这个凭据。",
+        ),
+    ),
     "base_url_invalid": (
         Words("The base URL is not valid.", "기본 URL이 올바르지 않습니다.", "基础 URL 无效。"),
         Words(

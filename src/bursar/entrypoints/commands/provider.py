@@ -12,18 +12,26 @@ credential = typer.Typer(help="A provider's credentials: sealed, never shown.", 
 app.add_typer(credential, name="credential")
 
 BaseUrl = Annotated[str | None, typer.Option(help="With the version: https://api.openai.com/v1.")]
+Region = Annotated[str | None, typer.Option(help="Where it answers, such as eu.")]
+Breaker = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="failures_percent=50, calls_min=20, window_ms, open_ms or probes; may be repeated. All of them: "
+        "others are as usual."
+    ),
+]
 Priority = Annotated[int, typer.Option(help="Lower is tried first.")]
 
 
 @app.command()
 def add(
     slug: Annotated[str, typer.Argument(help="Its short name, such as openai.")],
-    kind: Annotated[
-        str, typer.Argument(help="openai, anthropic, mistral …: see docs/providers.md.")
-    ],
+    kind: Annotated[str, typer.Argument(help="openai, anthropic, mistral …: see docs/providers.md.")],
     *,
     base_url: BaseUrl = None,
     name: Annotated[str | None, typer.Option(help="A longer name.")] = None,
+    region: Region = None,
+    breaker: Breaker = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a provider."""
@@ -31,7 +39,15 @@ def add(
     from bursar.entrypoints.commands.telling import tell
     from bursar.features.providers import schemas, service
 
-    wanted = asked(schemas.NewProvider, slug=slug, kind=kind, base_url=base_url, name=name)
+    wanted = asked(
+        schemas.NewProvider,
+        slug=slug,
+        kind=kind,
+        base_url=base_url,
+        name=name,
+        region=region,
+        breaker=pairs_given(breaker),
+    )
     made = transact(lambda control, tx: service.create_provider(tx, wanted, edge=control.edge))
     tell(made, as_json=as_json)
 
@@ -70,6 +86,8 @@ def change(
     base_url: BaseUrl = None,
     name: Annotated[str | None, typer.Option(help="A longer name.")] = None,
     active: Annotated[bool | None, typer.Option("--active/--inactive", help="Switch it on or off.")] = None,
+    region: Region = None,
+    breaker: Breaker = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a provider, or switch it off."""
@@ -80,12 +98,40 @@ def change(
     from bursar.features.providers import schemas, service
     from bursar.rest.control import Control
 
-    wanted = asked(schemas.ProviderChange, base_url=base_url, name=name, active=active)
+    wanted = asked(
+        schemas.ProviderChange,
+        base_url=base_url,
+        name=name,
+        active=active,
+        region=region,
+        breaker=pairs_given(breaker),
+    )
 
     async def work(_control: Control, tx: Transaction) -> schemas.Provider:
         return await service.change_provider(tx, await provider_id(tx, provider), wanted)
 
     tell(transact(work), as_json=as_json)
+
+
+def pairs_given(pairs: list[str] | None) -> dict[str, str] | None:
+    """`name=value` options as one object; None when there are none."""
+    return dict(pair.partition("=")[::2] for pair in pairs) if pairs else None
+
+
+@app.command()
+def health(*, as_json: AsJson = False) -> None:
+    """Show what the gateways say of each provider now."""
+    from bursar.db.engine import ReadSession
+    from bursar.entrypoints.commands.session import look
+    from bursar.entrypoints.commands.telling import tell_page
+    from bursar.features.providers.health import ProviderHealth, providers_health
+    from bursar.rest.control import Control
+    from bursar.rest.paging import Page
+
+    async def work(control: Control, read: ReadSession) -> Page[ProviderHealth]:
+        return Page(items=(await providers_health(read, now=control.edge.now())).items)
+
+    tell_page(look(work), ("slug", "state", "calls", "failures", "refused"), as_json=as_json)
 
 
 @credential.command("add")

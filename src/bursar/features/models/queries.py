@@ -8,7 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from bursar.db.engine import ReadSession, Transaction
-from bursar.db.tables import model, model_alias, provider, route
+from bursar.db.tables import model, model_alias, provider, provider_credential, route, setting
+
+FLOOR_SETTING = "min_margin_percent"
+"""The margin floor of models and routes that set none; `bursar.gateway.snapshot` reads it."""
 
 _ROUTE = sa.select(
     route.c.id,
@@ -18,6 +21,9 @@ _ROUTE = sa.select(
     route.c.provider_model,
     route.c.priority,
     route.c.weight,
+    route.c.credential_id,
+    route.c.region,
+    route.c.min_margin_percent,
     route.c.active,
 ).join(provider, provider.c.id == route.c.provider_id)
 
@@ -74,6 +80,30 @@ async def provider_ids_by_slug(read: Transaction) -> dict[str, UUID]:
 async def provider_exists(read: Transaction, provider_id: UUID) -> bool:
     question = sa.select(provider.c.id).where(provider.c.id == provider_id)
     return (await read.execute(question)).one_or_none() is not None
+
+
+async def credential_exists(read: Transaction, provider_id: UUID, credential_id: UUID) -> bool:
+    question = sa.select(provider_credential.c.id).where(
+        provider_credential.c.id == credential_id, provider_credential.c.provider_id == provider_id
+    )
+    return (await read.execute(question)).one_or_none() is not None
+
+
+async def margin_floor(read: ReadSession | Transaction) -> str | None:
+    """Percent, as a decimal string."""
+    question = sa.select(setting.c.value).where(setting.c.key == FLOOR_SETTING)
+    found = (await read.execute(question)).one_or_none()
+    return None if found is None else str(found.value)
+
+
+async def set_margin_floor(tx: Transaction, percent: str | None) -> None:
+    if percent is None:
+        await tx.execute(sa.delete(setting).where(setting.c.key == FLOOR_SETTING))
+        return
+    saying = insert(setting).values(key=FLOOR_SETTING, value=percent)
+    await tx.execute(
+        saying.on_conflict_do_update(index_elements=[setting.c.key], set_={"value": saying.excluded.value})
+    )
 
 
 async def lock_names(tx: Transaction) -> None:

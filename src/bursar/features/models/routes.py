@@ -17,6 +17,7 @@ from bursar.features.models.schemas import (
     NewRoute,
     Route,
     RouteChange,
+    RoutingRules,
     Status,
 )
 from bursar.rest.control import Means, OperatorRead, OperatorTx
@@ -64,6 +65,18 @@ async def get_model(model_id: ModelPath, read: OperatorRead) -> Model:
 async def change_model(model_id: ModelPath, body: ModelChange, tx: OperatorTx) -> Model:
     """Change a model, retire it with a successor, or set its aliases."""
     return await service.change_model(tx, model_id, body)
+
+
+@router.get("/routing")
+async def show_routing(read: OperatorRead) -> RoutingRules:
+    """Show what holds for the routing of every model."""
+    return await service.routing_rules(read)
+
+
+@router.put("/routing")
+async def change_routing(body: RoutingRules, tx: OperatorTx) -> RoutingRules:
+    """Set what holds for the routing of every model."""
+    return await service.change_routing_rules(tx, body)
 
 
 @router.post("/routes", status_code=201, responses=responses(404, 409))

@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
+from bursar.core.routing import Strategy
 from bursar.core.service import UNSAID, Service
 from bursar.rest.fields import Body, ModelName, Name
 
@@ -14,6 +15,7 @@ TOKENS_MAX = 2**31 - 1
 PRIORITY_MAX = 1_000_000
 WEIGHT_MAX = 1_000
 ALIASES_MAX = 50
+FALLBACKS_MAX = 8
 # Above it a margin is a typing error; -100 % would be giving it away.
 MARGIN_PERCENT_MAX = Decimal(10_000)
 MARGIN_PERCENT_MIN = Decimal("-99.9999")
@@ -43,6 +45,36 @@ Services = Annotated[
 ]
 
 
+Fallbacks = Annotated[
+    list[ModelName],
+    Field(
+        max_length=FALLBACKS_MAX,
+        description="Models asked instead, first to last, when none of this one's providers answers. "
+        "Each at its own price; one that a key may not use is passed over.",
+    ),
+]
+MinMargin = Annotated[
+    Decimal,
+    Field(
+        ge=MARGIN_PERCENT_MIN,
+        le=MARGIN_PERCENT_MAX,
+        max_digits=9,
+        decimal_places=4,
+        allow_inf_nan=False,
+        description="Nothing is routed where any price sells for less than this over its cost, in percent.",
+    ),
+]
+Lacks = Annotated[
+    list[Literal["tools", "stream", "vision"]],
+    Field(max_length=3, description="What it cannot do: such requests go to its fallbacks, or are refused."),
+]
+Region = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9][a-z0-9-]*$"),
+    Field(examples=["eu"]),
+]
+
+
 class NewModel(Body):
     id: ModelName = Field(description="The name callers use.")
     display_name: Name | None = Field(default=None, description="Absent: the id.")
@@ -51,6 +83,10 @@ class NewModel(Body):
         default=None, description="Bounds what a request without max_tokens may cost. Absent: 16384."
     )
     margin_percent: MarginPercent | None = None
+    min_margin_percent: MinMargin | None = None
+    strategy: Strategy = Field(default=Strategy.PRIORITY, description="In which order its routes are tried.")
+    fallbacks: Fallbacks = Field(default_factory=list)
+    lacks: Lacks = Field(default_factory=list)
     services: Services = Field(default_factory=lambda: sorted(UNSAID))
     aliases: list[ModelName] = Field(default_factory=list, max_length=ALIASES_MAX)
 
@@ -64,6 +100,10 @@ class ModelChange(Body):
     margin_percent: MarginPercent | None = None
     status: Status | None = None
     successor: ModelName | None = Field(default=None, description="Named to callers of a retired model.")
+    min_margin_percent: MinMargin | None = None
+    strategy: Strategy | None = None
+    fallbacks: Fallbacks | None = None
+    lacks: Lacks | None = None
     services: Services | None = None
     aliases: list[ModelName] | None = Field(
         default=None, max_length=ALIASES_MAX, description="All of them: those not named are removed."
@@ -76,14 +116,20 @@ class NewRoute(Body):
     provider_model: ModelName | None = Field(default=None, description="Its name there. Absent: the same.")
     priority: int = Field(default=100, ge=0, le=PRIORITY_MAX, description="Lower is tried first.")
     weight: int = Field(default=1, ge=1, le=WEIGHT_MAX, description="Share among equal priorities.")
+    credential_id: UUID | None = Field(
+        default=None, description="The only credential of the provider's to use. Absent: any."
+    )
+    region: Region | None = Field(default=None, description="Where it answers. Absent: the provider's.")
+    min_margin_percent: MinMargin | None = None
 
 
 class RouteChange(Body):
-    """Only what is given changes."""
+    """Only what is given changes; `null` clears `min_margin_percent`."""
 
     priority: int | None = Field(default=None, ge=0, le=PRIORITY_MAX)
     weight: int | None = Field(default=None, ge=1, le=WEIGHT_MAX)
     active: bool | None = None
+    min_margin_percent: MinMargin | None = None
 
 
 class Route(BaseModel):
@@ -94,6 +140,9 @@ class Route(BaseModel):
     provider_model: str
     priority: int
     weight: int
+    credential_id: UUID | None
+    region: str | None
+    min_margin_percent: Decimal | None
     active: bool
 
 
@@ -105,6 +154,10 @@ class Model(BaseModel):
     status: Status
     successor: str | None
     margin_percent: Decimal | None
+    min_margin_percent: Decimal | None
+    strategy: Strategy
+    fallbacks: list[str]
+    lacks: list[str]
     services: list[str]
     capabilities: dict[str, Any]
     created_at: datetime
@@ -160,3 +213,11 @@ class Loaded(BaseModel):
     unchanged: int
     planned: list[str] = Field(description="Not loaded: no adapter of this version speaks to their provider.")
     unrouted: list[str] = Field(description="Loaded without a route: their provider is not registered.")
+
+
+class RoutingRules(Body):
+    """What holds for every model."""
+
+    min_margin_percent: MinMargin | None = Field(
+        default=None, description="The margin floor of models and routes that set none. `null`: no floor."
+    )

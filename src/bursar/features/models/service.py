@@ -17,6 +17,7 @@ from bursar.features.models.schemas import (
     NewRoute,
     Route,
     RouteChange,
+    RoutingRules,
     Status,
 )
 from bursar.rest.edge import Edge
@@ -26,7 +27,10 @@ from bursar.rest.problems import Conflict, Invalid, NotFound
 
 SERVICES = "services"
 """Where `model.capabilities` says what a model can be asked to do."""
-NULLABLE = frozenset({"context_window", "output_tokens_max", "margin_percent", "successor"})
+NULLABLE = frozenset({
+    "context_window", "output_tokens_max", "margin_percent", "successor", "min_margin_percent",
+})  # fmt: skip
+LACKABLE = ("tools", "stream", "vision")
 
 
 class ModelNotFound(NotFound):
@@ -59,12 +63,21 @@ class SuccessorInvalid(Invalid):
     code = "successor_invalid"
 
 
+class FallbackInvalid(Invalid):
+    code = "fallback_invalid"
+
+
+class CredentialUnknown(Invalid):
+    code = "credential_unknown"
+
+
 async def create_model(tx: Transaction, wanted: NewModel, *, edge: Edge) -> Model:
-    """Raises `NameTaken`: the id or an alias means a model already."""
+    """Raises `NameTaken` when the id or an alias means a model already, `FallbackInvalid`."""
     await queries.lock_names(tx)
     await _check_free(tx, [wanted.id, *wanted.aliases], model_id=None)
-    row = wanted.model_dump(exclude={"aliases", "services"})
-    row["capabilities"] = {SERVICES: wanted.services}
+    await _check_fallbacks(tx, wanted.id, wanted.fallbacks)
+    row = wanted.model_dump(exclude={"aliases", "services", "lacks"})
+    row["capabilities"] = {SERVICES: wanted.services, **dict.fromkeys(wanted.lacks, False)}
     await queries.insert_model(
         tx, {**row, "display_name": wanted.display_name or wanted.id, "created_at": edge.now()}
     )
@@ -91,7 +104,7 @@ async def list_models(read: ReadSession, asked: PageAsked, *, status: Status | N
 
 
 async def change_model(tx: Transaction, model_id: str, change: ModelChange) -> Model:
-    """Raises `ModelNotFound`, `NameTaken`, `SuccessorInvalid`."""
+    """Raises `ModelNotFound`, `NameTaken`, `SuccessorInvalid`, `FallbackInvalid`."""
     await queries.lock_names(tx)
     known = await get_model(tx, model_id)
     given = change.model_dump(exclude_unset=True)
@@ -99,9 +112,10 @@ async def change_model(tx: Transaction, model_id: str, change: ModelChange) -> M
         if value is None and name not in NULLABLE:
             raise Invalid(f"body.{name}: must not be null")
     await _check_successor(tx, model_id, given.get("successor"))
-    services = given.pop("services", None)
-    if services is not None:
-        given["capabilities"] = {**known.capabilities, SERVICES: services}
+    await _check_fallbacks(tx, model_id, given.get("fallbacks", ()))
+    services, lacks = given.pop("services", None), given.pop("lacks", None)
+    if services is not None or lacks is not None:
+        given["capabilities"] = _capabilities(known, services, lacks)
     aliases = given.pop("aliases", None)
     if aliases is not None:
         await _check_free(tx, aliases, model_id=model_id)
@@ -114,10 +128,14 @@ async def change_model(tx: Transaction, model_id: str, change: ModelChange) -> M
 
 
 async def create_route(tx: Transaction, wanted: NewRoute, *, edge: Edge) -> Route:
-    """Raises `ModelNotFound`, `ProviderUnknown`, `RouteExists`."""
+    """Raises `ModelNotFound`, `ProviderUnknown`, `CredentialUnknown`, `RouteExists`."""
     await get_model(tx, wanted.model_id)
     if not await queries.provider_exists(tx, wanted.provider_id):
         raise ProviderUnknown("body.provider_id: there is no such provider.")
+    if wanted.credential_id is not None and not await queries.credential_exists(
+        tx, wanted.provider_id, wanted.credential_id
+    ):
+        raise CredentialUnknown("body.credential_id: this provider has no such credential.")
     route_id = edge.new_id()
     row = {
         **wanted.model_dump(),
@@ -141,7 +159,10 @@ async def get_route(read: ReadSession | Transaction, route_id: UUID) -> Route:
 async def change_route(tx: Transaction, route_id: UUID, change: RouteChange) -> Route:
     """Raises `RouteNotFound`."""
     await get_route(tx, route_id)
-    changes = change.model_dump(exclude_none=True)
+    given = change.model_dump(exclude_unset=True)
+    changes = {
+        name: value for name, value in given.items() if value is not None or name == "min_margin_percent"
+    }
     if changes:
         await queries.update_route(tx, route_id, changes)
     return await get_route(tx, route_id)
@@ -152,6 +173,41 @@ async def delete_route(tx: Transaction, route_id: UUID) -> Route:
     route = await get_route(tx, route_id)
     await queries.delete_route(tx, route_id)
     return route
+
+
+async def routing_rules(read: ReadSession | Transaction) -> RoutingRules:
+    """What holds for every model."""
+    return RoutingRules.model_validate({"min_margin_percent": await queries.margin_floor(read)})
+
+
+async def change_routing_rules(tx: Transaction, rules: RoutingRules) -> RoutingRules:
+    """Set what holds for every model."""
+    floor = rules.min_margin_percent
+    await queries.set_margin_floor(tx, None if floor is None else str(floor))
+    return await routing_rules(tx)
+
+
+def _capabilities(
+    known: Model, services: Sequence[str] | None, lacks: Sequence[str] | None
+) -> dict[str, Any]:
+    said = dict(known.capabilities)
+    if services is not None:
+        said[SERVICES] = services
+    if lacks is not None:
+        said = {name: value for name, value in said.items() if name not in LACKABLE}
+        said.update(dict.fromkeys(lacks, False))
+    return said
+
+
+async def _check_fallbacks(tx: Transaction, model_id: str, fallbacks: Sequence[str]) -> None:
+    if len(set(fallbacks)) != len(fallbacks):
+        raise FallbackInvalid("body.fallbacks: the same model is named twice.")
+    if model_id in fallbacks:
+        raise FallbackInvalid("body.fallbacks: a model cannot stand in for itself.")
+    known = await queries.statuses_of(tx, fallbacks)
+    unknown = [name for name in fallbacks if name not in known]
+    if unknown:
+        raise FallbackInvalid(f"body.fallbacks: there is no model {unknown[0]!r}.")
 
 
 async def _check_free(tx: Transaction, names: Sequence[str], *, model_id: str | None) -> None:
@@ -187,6 +243,7 @@ async def _with_names_and_routes(
             {
                 **row,
                 "services": row["capabilities"].get(SERVICES, sorted(UNSAID)),
+                "lacks": [name for name in LACKABLE if row["capabilities"].get(name) is False],
                 "aliases": aliases[row["id"]],
                 "routes": routes[row["id"]],
             }

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from bursar.features.providers import service
+from bursar.features.providers import health, service
+from bursar.features.providers.health import ProvidersHealth
 from bursar.features.providers.schemas import (
     Credential,
     CredentialChange,
@@ -13,7 +14,7 @@ from bursar.features.providers.schemas import (
     Provider,
     ProviderChange,
 )
-from bursar.rest.control import OperatorRead, OperatorTx
+from bursar.rest.control import Means, OperatorRead, OperatorTx
 from bursar.rest.idempotency import Once
 from bursar.rest.paging import Page, Paging
 from bursar.rest.problems import responses
@@ -31,6 +32,12 @@ async def create_provider(body: NewProvider, tx: OperatorTx, once: Once) -> Prov
 async def list_providers(read: OperatorRead, paging: Paging) -> Page[Provider]:
     """List providers by their short names."""
     return await service.list_providers(read, paging)
+
+
+@router.get("/health")
+async def show_health(read: OperatorRead, control: Means) -> ProvidersHealth:
+    """Show what the gateways say of each provider now: breakers, failures, latency, refused credentials."""
+    return await health.providers_health(read, now=control.edge.now())
 
 
 @router.get("/{provider_id}", responses=responses(404))

@@ -14,6 +14,11 @@ Slug = Annotated[
     StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9][a-z0-9-]*$"),
     Field(description="Short name, used in commands.", examples=["openai"]),
 ]
+Region = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9][a-z0-9-]*$"),
+    Field(examples=["eu"]),
+]
 URL_LENGTH_MAX = 300
 CREDENTIAL_LENGTH_MAX = 4096
 HOUR_MS = 3_600_000
@@ -35,6 +40,16 @@ class ProviderTimeouts(Body):
     idle_ms: TimeoutMs | None = None
 
 
+class BreakerSettings(Body):
+    """When a deployment is left alone; absent ones are 50 % of at least 20 calls in 10 s, for 10 s."""
+
+    failures_percent: int | None = Field(default=None, ge=1, le=100)
+    calls_min: int | None = Field(default=None, ge=1, le=1_000_000, description="Fewer calls decide nothing.")
+    window_ms: int | None = Field(default=None, ge=1_000, le=HOUR_MS)
+    open_ms: TimeoutMs | None = Field(default=None, description="Until it is probed.")
+    probes: int | None = Field(default=None, ge=1, le=100, description="Successes that close it again.")
+
+
 class NewProvider(Body):
     slug: Slug
     name: Name | None = Field(default=None, description="Absent: the slug.")
@@ -46,16 +61,20 @@ class NewProvider(Body):
         "Absent: as is known of its kind.",
     )
     timeouts: ProviderTimeouts = Field(default_factory=ProviderTimeouts)
+    region: Region | None = Field(default=None, description="Where it answers, for routes that name none.")
+    breaker: BreakerSettings = Field(default_factory=BreakerSettings)
 
 
 class ProviderChange(Body):
-    """Only what is given changes."""
+    """Only what is given changes; `null` clears `region`."""
 
     name: Name | None = None
     base_url: BaseUrl | None = None
     active: bool | None = None
     aborts_stop_billing: bool | None = None
     timeouts: ProviderTimeouts | None = None
+    region: Region | None = None
+    breaker: BreakerSettings | None = None
 
 
 class Provider(BaseModel):
@@ -67,6 +86,8 @@ class Provider(BaseModel):
     active: bool
     aborts_stop_billing: bool
     timeouts: dict[str, int]
+    region: str | None
+    breaker: dict[str, int]
     created_at: datetime
 
 

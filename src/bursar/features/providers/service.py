@@ -65,6 +65,7 @@ async def create_provider(tx: Transaction, wanted: NewProvider, *, edge: Edge) -
         "base_url": checked_base_url(wanted.base_url, wanted.kind),
         "aborts_stop_billing": PLACES[wanted.kind].aborts_stop_billing if aborts is None else aborts,
         "timeouts": wanted.timeouts.model_dump(exclude_none=True),
+        "breaker": wanted.breaker.model_dump(exclude_none=True),
         "created_at": edge.now(),
     }
     if not await queries.insert_provider(tx, row):
@@ -101,6 +102,10 @@ async def change_provider(tx: Transaction, provider_id: UUID, change: ProviderCh
         changes["base_url"] = checked_base_url(change.base_url, provider.kind)
     if change.timeouts is not None:
         changes["timeouts"] = change.timeouts.model_dump(exclude_none=True)
+    if change.breaker is not None:
+        changes["breaker"] = change.breaker.model_dump(exclude_none=True)
+    if "region" in change.model_fields_set:
+        changes["region"] = change.region
     if changes:
         await queries.update_provider(tx, provider_id, changes)
     return await get_provider(tx, provider_id)
