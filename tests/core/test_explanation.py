@@ -111,6 +111,16 @@ class TestExplain:
         assert explained.notes == ("web_search had no price and was charged at nothing.",)
         assert explained.to_json(with_cost=True)["lines"][0]["unit_price"] is None
 
+    def test_says_that_a_picture_is_sold_by_its_tokens(self) -> None:
+        row = Booked(quantities={"out_text": 100, "image": 1}, price_ids={"out_text": 2}, sale=3_600_000)
+        assert explain(row, PRICES).notes == ("Pictures are sold by the tokens they were drawn with.",)
+
+    def test_says_that_tokens_are_part_of_a_picture(self) -> None:
+        row = Booked(quantities={"in_fresh": 10, "image": 1}, price_ids={"image": 3}, sale=50_000_000)
+        explained = explain(row, [price(3, Meter.IMAGE, "40000", "50000")])
+        assert explained.notes == ("in_fresh is part of the price of a picture.",)
+        assert explained.sale_adds_up
+
     def test_says_why_nothing_was_charged(self) -> None:
         row = Booked(
             outcome=Outcome.PROVIDER_ERROR_BEFORE_OUTPUT,

@@ -5,7 +5,7 @@ same for ever. A row that names a platform fee ran on the customer's own credent
 is the provider's list cost, and the sale is the fee on it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ from bursar.core.money import (
 )
 from bursar.core.payer import Outcome
 from bursar.core.pricing import PriceRow
-from bursar.core.usage import COUNTER_METERS
+from bursar.core.usage import COUNTER_METERS, INPUT_METERS, OUTPUT_METERS, Meter
 
 # What a person is told of an end that was not an ordinary one.
 OUTCOME_NOTES: Final[Mapping[str, str]] = {
@@ -151,7 +151,7 @@ def _line(meter: str, quantity: int, price: PriceRow | None) -> ExplainedLine:
 
 
 def _notes(
-    row: Explainable, lines: Iterable[ExplainedLine], fee: Fee | None, *, adds_up: bool
+    row: Explainable, lines: Collection[ExplainedLine], fee: Fee | None, *, adds_up: bool
 ) -> Iterable[str]:
     if fee is not None:
         yield OWN_KEY_NOTE
@@ -161,9 +161,10 @@ def _notes(
         yield _why_not(row, fee)
     if row.estimated:
         yield "Quantities are our estimate: the provider did not report them."
+    sold = {line.meter for line in lines if line.price is not None}
     for line in lines:
         if line.price is None:
-            yield f"{line.meter} had no price and was charged at nothing."
+            yield _why_free(line.meter, sold)
         elif line.price.meter != line.meter:
             yield f"{line.meter} has no price of its own and takes that of {line.price.meter}."
         if line.price is not None and line.price.tier_from:
@@ -171,6 +172,15 @@ def _notes(
                 f"{line.meter}: the price for requests of more than {line.price.tier_from} input tokens "
                 f"applies, as this one had {row.input_tokens}."
             )
+
+
+def _why_free(meter: str, sold: Collection[str]) -> str:
+    """A picture and the tokens it was drawn with are one thing, sold as the one or as the other."""
+    if meter == Meter.IMAGE and not OUTPUT_METERS.isdisjoint(sold):
+        return "Pictures are sold by the tokens they were drawn with."
+    if Meter.IMAGE in sold and meter in INPUT_METERS | OUTPUT_METERS:
+        return f"{meter} is part of the price of a picture."
+    return f"{meter} had no price and was charged at nothing."
 
 
 def _why_not(row: Explainable, fee: Fee | None) -> str:
