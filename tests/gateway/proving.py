@@ -37,8 +37,17 @@ from scratch_database import ScratchDatabase
 
 CHAT = "/v1/chat/completions"
 KINDS = tuple(MODELS)
-SIMULATED = {"openai": "openai", "anthropic": "anthropic", "openai_compatible": "compatible"}
+SIMULATED = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "openai_compatible": "compatible",
+}
 """Provider type → the simulator's name for it."""
+OPENING_EVENTS = {"anthropic": 3, "gemini": 0}
+"""Events of a simulated stream before its first word, where that is not one."""
+INPUT_TOLD_EARLY = frozenset({"anthropic", "gemini"})
+"""Whose streams tell the input tokens with or before the first word."""
 MUST_NOT_BE_LOGGED = (
     "request.failed",
     "background.failed",
@@ -78,6 +87,11 @@ def sale_of(**tokens: int) -> int:
 def hold_of(input_tokens: int, output_tokens: int) -> int:
     """What is held for a text request: its input may all be written to the cache."""
     return sale_of(cache_write_5m=input_tokens, out_text=output_tokens)
+
+
+def events_to(kind: str, words: int) -> int:
+    """Events of a simulated stream as far as its so-manieth word."""
+    return OPENING_EVENTS.get(kind, 1) + words
 
 
 def as_nano(amount: str) -> int:

@@ -44,6 +44,8 @@ def completion(kind: str, text: str, *, sent: int, came: int) -> bytes:
             "stop_reason": "end_turn",
             "usage": {"input_tokens": sent, "output_tokens": came},
         })  # fmt: skip
+    if kind == "gemini":
+        return orjson.dumps({**_candidate(text, finish="STOP"), "usageMetadata": _counted(sent, came)})
     return orjson.dumps({
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -57,7 +59,9 @@ def completion(kind: str, text: str, *, sent: int, came: int) -> bytes:
 
 
 def opening(kind: str, *, sent: int) -> list[bytes]:
-    """The events before the first word; Anthropic tells the input tokens here."""
+    """The events before the first word, if there are any; Anthropic tells the input tokens here."""
+    if kind == "gemini":
+        return []
     if kind == "anthropic":
         usage = {"input_tokens": sent, "output_tokens": 1}
         message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "usage": usage}
@@ -74,6 +78,8 @@ def words(kind: str, *texts: str) -> list[bytes]:
     if kind == "anthropic":
         deltas = [{"type": "text_delta", "text": text} for text in texts]
         return [_named({"type": "content_block_delta", "index": 0, "delta": delta}) for delta in deltas]
+    if kind == "gemini":
+        return [_data(_candidate(text)) for text in texts]
     return [_chunk({"content": text}) for text in texts]
 
 
@@ -89,11 +95,24 @@ def ending(kind: str, *, sent: int, came: int) -> list[bytes]:
             }),
             _named({"type": "message_stop"}),
         ]  # fmt: skip
+    if kind == "gemini":
+        return [_data({**_candidate("", finish="STOP"), "usageMetadata": _counted(sent, came)})]
     usage = {"prompt_tokens": sent, "completion_tokens": came, "total_tokens": sent + came}
     return [_chunk({}, finish="stop"), _data({**_FRAME, "choices": [], "usage": usage}), b"data: [DONE]\n\n"]
 
 
 _FRAME = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+
+
+def _candidate(text: str, *, finish: str | None = None) -> dict[str, Any]:
+    candidate: dict[str, Any] = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
+    if finish is not None:
+        candidate["finishReason"] = finish
+    return {"candidates": [candidate], "modelVersion": "m", "responseId": "r1"}
+
+
+def _counted(sent: int, came: int) -> dict[str, int]:
+    return {"promptTokenCount": sent, "candidatesTokenCount": came, "totalTokenCount": sent + came}
 
 
 def _chunk(delta: dict[str, Any], *, finish: str | None = None) -> bytes:

@@ -7,7 +7,15 @@ from typing import Any
 
 import orjson
 import pytest
-from proving import KINDS, Customer, input_estimate, sale_of, tokens_of_letters
+from proving import (
+    INPUT_TOLD_EARLY,
+    KINDS,
+    Customer,
+    events_to,
+    input_estimate,
+    sale_of,
+    tokens_of_letters,
+)
 from raw_provider import (
     LAST_CHUNK,
     OK_STREAM,
@@ -252,12 +260,13 @@ class TestSilence:
         assert (reply.status, reply.error["code"]) == (504, "provider_timeout")
 
     async def test_in_midstream_ends_the_stream(self, customer: Customer, kind: str) -> None:
-        events = 5 if kind == "anthropic" else 3
         await customer.serve(kind, timeouts={"idle_ms": 100})
-        customer.fault(kind, f'silence_after_events={events} input_tokens=10 text="one two three"')
+        customer.fault(
+            kind, f'silence_after_events={events_to(kind, 2)} input_tokens=10 text="one two three"'
+        )
         reply = await customer.chat(kind, SAID, stream=True)
         row = await customer.one_row()
-        sent = 10 if kind == "anthropic" else ASKED
+        sent = 10 if kind in INPUT_TOLD_EARLY else ASKED
         assert reply.text() == "one two"
         assert reply.events()[-2]["error"]["code"] == "provider_timeout"
         assert (row["outcome"], row["status"]) == ("provider_error_after_output", 504)

@@ -313,8 +313,8 @@ class TestTooLittleMoney:
             row = await customer.one_row()
             sent = orjson.loads(customer.stack.simulator.log.exchanges[-1].body)
         fits = (500_000 - 3000 * ASKED) // 9600
-        name = "max_completion_tokens" if kind == "openai" else "max_tokens"
-        assert sent[name] == fits == 48
+        name = {"openai": "max_completion_tokens", "gemini": "maxOutputTokens"}.get(kind, "max_tokens")
+        assert sent.get("generationConfig", sent)[name] == fits == 48
         assert reply.status == 200
         assert row["sale"] == sale_of(in_fresh=10, out_text=48)
         assert b'"length"' in reply.body
@@ -323,7 +323,7 @@ class TestTooLittleMoney:
         async with new_customer(shared_stack, balance="0.0005") as customer:
             customer.fault(kind, "output_tokens=4000 input_tokens=10")
             reply = await customer.chat(kind, SAID, n=2)
-            if kind == "anthropic":
+            if kind in {"anthropic", "gemini"}:
                 assert reply.status in {400, 422}
                 await assert_untouched(customer)
                 return
