@@ -73,7 +73,7 @@ class TranslatedExchange(SseExchange):
     def _read_frame(self, frame: bytes) -> bytes:
         event = parse(frame)
         if event is None:
-            return b""
+            return self._writer.keep_alive if frame.startswith(b":") else b""
         if event.name == "ping":
             return self._writer.keep_alive
         try:
