@@ -44,7 +44,7 @@ def read_usage(raw: Mapping[str, Any], *, service_tier: str | None = None) -> Us
     reader = CountReader(raw)
     came, total = reader.optional("candidatesTokenCount"), reader.optional("totalTokenCount")
     prompt = reader.optional("promptTokenCount")
-    if prompt is None and came is None and total is None:
+    if prompt is None and came is None:
         return None
     thoughts, tool_use = reader.count("thoughtsTokenCount"), reader.count("toolUsePromptTokenCount")
     beside = (came or 0) + thoughts + tool_use
