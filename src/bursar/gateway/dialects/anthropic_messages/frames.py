@@ -34,9 +34,15 @@ def delta_frames(delta: Mapping[str, Any], cost: Mapping[str, Any] | None) -> li
     Only what Anthropic has no words for is added: its own `input_tokens` leaves out what the cache gave.
     """
     told = {name: (cost or {})[name] for name in _TOLD if name in (cost or {})}
-    fields = {**delta, "usage": {**(delta.get("usage") or {}), **told}}
+    fields = {**delta, "usage": {**usage_in(delta), **told}}
     fields.pop("type", None)
     return [event_frame("message_delta", **fields), STOP]
+
+
+def usage_in(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The usage an event tells; nothing where what stands there is none."""
+    usage = said.get("usage")
+    return usage if isinstance(usage, dict) else {}
 
 
 def told_usage(call: Call, cost: Mapping[str, Any] | None, delivered_tokens: int) -> dict[str, Any]:

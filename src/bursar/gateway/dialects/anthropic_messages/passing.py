@@ -16,7 +16,7 @@ from bursar.core.sse import parse
 from bursar.core.usage import Usage
 from bursar.gateway.dialects import Call
 from bursar.gateway.dialects.anthropic_messages.finishes import FINISH_OF
-from bursar.gateway.dialects.anthropic_messages.frames import cut_frames, delta_frames, told_usage
+from bursar.gateway.dialects.anthropic_messages.frames import cut_frames, delta_frames, told_usage, usage_in
 from bursar.gateway.dialects.exchanges import FAILED, STREAM_MALFORMED, SseExchange
 
 FLAG_CACHE_LIFE_ASSUMED: Final = "cache_write_life_assumed"
@@ -74,11 +74,8 @@ class PassThroughExchange(SseExchange):
         """The withheld `message_delta`, with the cost in its usage, and the end."""
         delta = self._last_delta or {"delta": {"stop_reason": None, "stop_sequence": None}}
         if self.measured.usage is None or not self.measured.usage_final:
-            usage = {
-                **(delta.get("usage") or {}),
-                **told_usage(self._call, cost, self.measured.delivered_tokens),
-            }
-            delta = {**delta, "usage": usage}
+            told = told_usage(self._call, cost, self.measured.delivered_tokens)
+            delta = {**delta, "usage": {**usage_in(delta), **told}}
         return delta_frames(delta, cost)
 
     def cut(self, code: str, message: str, status: int = FAILED) -> list[bytes]:
@@ -158,7 +155,8 @@ class PassThroughExchange(SseExchange):
         surplus = unsplit(counted)
         if surplus <= 0 or not _asks_for_an_hour(self._call.raw):
             return self._read_usage_of(counted, service_tier=None)
-        split = counted.get("cache_creation") or {}
+        split = counted.get("cache_creation")
+        split = split if isinstance(split, dict) else {}
         hour = _LIVES["1h"]
         lived = {**counted, "cache_creation": {**split, hour: (split.get(hour) or 0) + surplus}}
         usage = self._read_usage_of(lived, service_tier=None)
