@@ -10,6 +10,7 @@ from bursar.gateway.authenticate import authenticate
 from bursar.gateway.dialects import Asked
 from bursar.gateway.errors import GatewayError, books_unavailable, model_not_found
 from bursar.gateway.inbound import Inbound
+from bursar.gateway.own_keys import is_offered
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.snapshot import KeyRecord, ModelRecord, Snapshot, fee_row, price_row
 
@@ -46,7 +47,7 @@ def offered_models(snapshot: Snapshot, key: KeyRecord) -> list[tuple[str, ModelR
     return [
         (name, model)
         for name, model in sorted(snapshot.models.items())
-        if _is_offered(model) and key.allows(name, model.name)
+        if is_offered(model, key) and key.allows(name, model.name)
     ]
 
 
@@ -57,7 +58,7 @@ def offered_model(snapshot: Snapshot, key: KeyRecord, name: str) -> ModelRecord:
         GatewayError: 404 when there is no such model for this key; a retired one names its successor.
     """
     model = snapshot.models.get(name)
-    if model is None or not key.allows(name, model.name) or not _is_offered(model):
+    if model is None or not key.allows(name, model.name) or not is_offered(model, key):
         raise model_not_found(name, model.successor if model is not None and model.is_retired else None)
     return model
 
@@ -101,10 +102,6 @@ def _no_usage(request_id: str) -> GatewayError:
     return GatewayError(404, "usage_not_found", f"There is no usage of a request {request_id[:64]!r}.")
 
 
-def _is_offered(model: ModelRecord) -> bool:
-    return not model.is_retired and any(route.credentials for route in model.routes)
-
-
 def _card(name: str, model: ModelRecord) -> dict[str, Any]:
-    owner = next((route.provider.kind for route in model.routes if route.credentials), "unknown")
+    owner = max(model.routes, key=lambda route: bool(route.credentials)).provider.kind
     return {"id": name, "object": "model", "created": model.created_s, "owned_by": owner}

@@ -17,7 +17,7 @@ WORD: Final = (1 << 64) - 1
 class Lane:
     """What is known of one route with one credential."""
 
-    __slots__ = ("asked_ms", "breaker", "credential_id", "key", "model", "provider_id", "route_id",
+    __slots__ = ("asked_ms", "breaker", "credential_id", "is_own", "key", "model", "provider_id", "route_id",
                  "sampled_ms", "stream_ms", "used_ms", "whole_ms")  # fmt: skip
 
     def __init__(self, route: Route, credential_id: UUID) -> None:
@@ -25,6 +25,7 @@ class Lane:
         self.provider_id = route.provider_id
         self.model = route.deployment.model
         self.credential_id = credential_id
+        self.is_own = route.is_own
         self.key = mix(mix(route.route_id.int & WORD) ^ (credential_id.int & WORD))
         self.breaker = Breaker(route.breaker)
         self.whole_ms: int | None = None

@@ -35,6 +35,16 @@ def routes_of(model: ModelRecord, key: KeyRecord, *, own_only: bool = False) -> 
     return own
 
 
+def is_offered(model: ModelRecord, key: KeyRecord) -> bool:
+    """Whether requests with this key can go anywhere."""
+    if model.is_retired:
+        return False
+    try:
+        return any(route.credentials for route in routes_of(model, key))
+    except GatewayError:
+        return False
+
+
 def permits(rules: Rules, route: Route) -> bool:
     """Whether the organisation lets its requests go there. A route of no known region is in none."""
     if rules.allowed_providers is not None and route.provider_id not in rules.allowed_providers:

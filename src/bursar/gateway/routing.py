@@ -143,12 +143,18 @@ class Routing:
         attempt.lane.breaker.end(now_ms, failed=None, probe=attempt.is_probe)
 
     def report(self, now_ms: int) -> list[dict[str, Any]]:
-        """Lanes used lately or in trouble, those in trouble first, at most `REPORT_ROWS_MAX`."""
+        """Lanes used lately or in trouble, those in trouble first, at most `REPORT_ROWS_MAX`.
+
+        Not those of customers' own credentials: their trouble is not the operator's.
+        """
         rows = [
             self._reported(lane, now_ms)
             for lane in self._lanes.values()
-            if (lane.used_ms and now_ms - lane.used_ms < REPORT_USED_MS)
-            or lane.breaker.state(now_ms) is not BreakerState.CLOSED
+            if not lane.is_own
+            and (
+                (lane.used_ms and now_ms - lane.used_ms < REPORT_USED_MS)
+                or lane.breaker.state(now_ms) is not BreakerState.CLOSED
+            )
         ]
         rows.sort(key=lambda row: (row["breaker"] == "closed" and not row["cooling_ms"], -row["failures"]))
         return rows[:REPORT_ROWS_MAX]
