@@ -142,6 +142,16 @@ class TestCommands:
         assert "warning: The sale price is below cost" in price.stderr
         assert "operator" in bursar.run("price", "list", "--provider", "own", "--history").stdout
 
+    def test_sell_embeddings_and_pictures(self, bursar: Bursar) -> None:
+        bursar.json("provider", "add", "own", "openai_compatible", "--base-url", "http://localhost:1/v1")
+        assert bursar.json("model", "add", "embedder", "--does", "embeddings")["services"] == ["embeddings"]
+        assert bursar.json("model", "add", "flux")["services"] == ["chat"]
+        assert bursar.json("model", "change", "flux", "--does", "images")["services"] == ["images"]
+        assert bursar.refused("model", "change", "flux", "--does", "paint", fails=2) == "invalid_request"
+        for name, sale in (("flux", "0.05"), ("flux:hd:1792x1024", "0.15")):
+            price = ("price", "set", "own", name, "image", sale, "--cost", "0.04", "--per", "unit")
+            assert bursar.json(*price)["price"]["sale"] == sale
+
     async def test_money_and_usage(
         self, bursar: Bursar, organisation: dict[str, Any], use: Use, post_usage: Callable[[], None]
     ) -> None:
