@@ -91,6 +91,9 @@ class Settings(BaseSettings):
         description="Redis or Valkey that gateways share rate limits in, such as redis://host:6379/0. Empty: "
         "each process counts by itself.",
     )
+    redis_timeout_ms: int = Field(
+        default=1_000, ge=1, description="A Redis that is silent for so long is lost until it answers again."
+    )
     body_bytes_max: int = Field(
         default=100 * MEBIBYTE, ge=1024, description="Longest request body; a longer one is answered 413."
     )

@@ -1,8 +1,9 @@
 """Limits as arithmetic: rates without history or rounding drift (GCRA, leaky buckets), periods of budgets."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import ClassVar, Final, NamedTuple, assert_never
+from typing import Any, ClassVar, Final, NamedTuple, assert_never
 
 MINUTE_MS: Final = 60_000
 DAY_MS: Final = 24 * 60 * MINUTE_MS
@@ -93,12 +94,44 @@ class Check(NamedTuple):
     amount: int
 
 
+class Rule(NamedTuple):
+    """A rate and whose it is, in words for the caller. The check's amount is set for each request."""
+
+    check: Check
+    scope: str
+
+
 class Change(NamedTuple):
     """What became of an admitted `check`: `delta` more or less than was taken. CONCURRENT: the claim ends."""
 
     check: Check
     delta: int
     claim: str
+
+
+def rules_of(stored: Mapping[str, Any], subject: str, scope: str) -> tuple[Rule, ...]:
+    """The rates among a subject's stored limits.
+
+    Those are {"requests_per_min", "requests_burst", "tokens_per_min", "tokens_burst", "concurrent"}, each
+    absent when not limited; a key's also {"models": {pattern: limits}, "providers": {slug: limits}}.
+
+    Raises:
+        LimitInvalid: one is no whole number above zero.
+    """
+    found = []
+    for kind, burst_name in (
+        (Kind.REQUESTS, "requests_burst"),
+        (Kind.TOKENS, "tokens_burst"),
+        (Kind.CONCURRENT, None),
+    ):
+        limit = stored.get(kind.value)
+        burst = limit if burst_name is None else stored.get(burst_name) or limit
+        if limit is None:
+            continue
+        if not isinstance(limit, int) or not isinstance(burst, int) or min(limit, burst) < 1:
+            raise LimitInvalid(f"{kind.value} {limit!r} with burst {burst!r} is no limit")
+        found.append(Rule(Check(f"{kind.value}:{subject}", kind, limit, burst, 1), scope))
+    return tuple(found)
 
 
 class Bucket(NamedTuple):

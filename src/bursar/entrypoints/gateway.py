@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from bursar.adapters.ratecounters.redis import RedisCounters
 from bursar.adapters.upstream import Timeouts
 from bursar.adapters.upstream.direct import DirectUpstream
 from bursar.core.ids import uuid7
@@ -20,6 +19,7 @@ from bursar.db.books import PgBooks
 from bursar.db.responses import PgResponses
 from bursar.db.secrets import SecretBox
 from bursar.entrypoints.adapters import provider_adapters
+from bursar.entrypoints.counters import shared_counters
 from bursar.gateway.addresses import Networks
 from bursar.gateway.app import GatewayApp
 from bursar.gateway.flushing import Flusher
@@ -136,7 +136,7 @@ def _gateway(settings: Settings, books: PgBooks, clock: SystemClock, responses: 
             drains_max=settings.drain_tasks_max,
         ),
         new_request_id=new_request_id,
-        shared=RedisCounters(settings.redis_url) if settings.redis_url else None,
+        shared=shared_counters(settings),
         trusted_proxies=Networks(networks_in(settings.trusted_proxies)),
         responses=responses,
         routing=Routing(

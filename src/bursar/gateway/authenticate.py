@@ -44,21 +44,18 @@ class KeyRates:
     Memory: one entry per key that called since start; cleared of keys that are gone with `keep`.
     """
 
-    def __init__(self, factor: int = 1) -> None:
-        """`factor`: let that many times a key's limit through, where it is also counted elsewhere."""
+    def __init__(self) -> None:
         self._limits: dict[UUID, tuple[RequestsPerMinute, int]] = {}
-        self._factor = factor
 
-    def admit(self, key: KeyRecord, now_ms: int) -> None:
-        """Count one request.
+    def admit(self, key: KeyRecord, now_ms: int, allowed: int | None = None) -> None:
+        """Count one request against `allowed` a minute, by default the key's limit.
 
         Raises:
             GatewayError: 429 with `retry-after` when the key called too often.
         """
-        allowed = key.requests_per_min
+        allowed = allowed or key.requests_per_min
         if allowed is None:
             return
-        allowed *= self._factor
         limit, state = self._limits.get(key.api_key_id) or (
             RequestsPerMinute(allowed),
             RequestsPerMinute.FRESH,

@@ -1,9 +1,4 @@
-"""Which limits a snapshot holds: stored JSON and rows, turned into checks and budgets once (ADR 0013).
-
-A subject's stored limits: {"requests_per_min", "requests_burst", "tokens_per_min", "tokens_burst",
-"concurrent"}, each absent when not limited; a key's also {"models": {pattern: limits}, "providers": {slug:
-limits}}.
-"""
+"""Which limits a snapshot holds: stored JSON and rows, turned into checks and budgets once (ADR 0013)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,18 +6,11 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from bursar.core.limits import Check, Kind, LimitInvalid, Period, Unit
+from bursar.core.limits import Period, Rule, Unit, rules_of
 from bursar.gateway.addresses import Networks
 from bursar.gateway.budgets import Budget
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-
-
-class Rule(NamedTuple):
-    """A rate and whose it is, in words for the caller. The check's amount is set for each request."""
-
-    check: Check
-    scope: str
 
 
 class Allotment(NamedTuple):
@@ -54,11 +42,13 @@ class KeyLimits:
     """All that limits a key beyond its requests a minute, or with them.
 
     `always`: the key's own and its organisation's; `models` by pattern, `providers` by id: within this key.
+    `burst`: most requests at once.
     """
 
     always: Limits = NO_LIMITS
     models: tuple[tuple[str, Limits], ...] = ()
     providers: Mapping[UUID, Limits]
+    burst: int = 0
 
     def of_request(self, *names: str) -> Limits:
         """What limits a request for a model of these names (its own, and the one it was asked by)."""
@@ -99,7 +89,8 @@ class RuleBook:
         is_plain = set(stored) <= {"requests_per_min"} and len(always.rules) <= 1 and not always.budgets
         if (is_plain and _only_key(always)) and not models and not providers:
             return None
-        return KeyLimits(always=always, models=models, providers=providers)
+        burst = stored.get("requests_burst") or 0
+        return KeyLimits(always=always, models=models, providers=providers, burst=burst)
 
     def of_credential(self, row: Mapping[str, Any]) -> Limits | None:
         """None: not limited. Raises as `of_key`."""
@@ -161,24 +152,6 @@ class RuleBook:
                 budgets=_allotments(budgeted.get(provider_id, ()), scope),
             )
         return found
-
-
-def rules_of(stored: Mapping[str, Any], subject: str, scope: str) -> tuple[Rule, ...]:
-    """The rates among stored limits. Raises `LimitInvalid` for one that is no whole number above zero."""
-    found = []
-    for kind, burst_name in (
-        (Kind.REQUESTS, "requests_burst"),
-        (Kind.TOKENS, "tokens_burst"),
-        (Kind.CONCURRENT, None),
-    ):
-        limit = stored.get(kind.value)
-        burst = limit if burst_name is None else stored.get(burst_name) or limit
-        if limit is None:
-            continue
-        if not isinstance(limit, int) or not isinstance(burst, int) or min(limit, burst) < 1:
-            raise LimitInvalid(f"{kind.value} {limit!r} with burst {burst!r} is no limit")
-        found.append(Rule(Check(f"{kind.value}:{subject}", kind, limit, burst, 1), scope))
-    return tuple(found)
 
 
 def addresses_of(row: Mapping[str, Any]) -> Networks | None:

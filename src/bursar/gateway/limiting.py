@@ -12,7 +12,7 @@ from uuid import UUID
 
 from bursar.adapters.ratecounters import RateCounters
 from bursar.core.estimate import output_bound
-from bursar.core.limits import Change, Check, Kind, Standing, Unit
+from bursar.core.limits import Change, Check, Kind, Rule, Standing, Unit
 from bursar.gateway.addresses import Networks, client_address
 from bursar.gateway.admit import Funded, Funding
 from bursar.gateway.authenticate import KeyRates
@@ -21,7 +21,7 @@ from bursar.gateway.claims import Claim
 from bursar.gateway.dialects import Call
 from bursar.gateway.errors import GatewayError
 from bursar.gateway.limit_errors import address_not_allowed, budget_refusal, limit_reached
-from bursar.gateway.limit_rules import NO_LIMITS, Allotment, Limits, Rule
+from bursar.gateway.limit_rules import NO_LIMITS, Allotment, Limits
 from bursar.gateway.outputs import OutputHistory
 from bursar.gateway.ports import GatewayClock
 from bursar.gateway.rate_counting import Counting
@@ -32,7 +32,8 @@ RENEW_EVERY_MS: Final = 20_000
 """A claim lives for a minute: two renewals may be lost."""
 
 FLOOD_FACTOR: Final = 2
-"""Requests a process reads for a key whose rate is counted elsewhere: this many times its limit a minute."""
+"""A process reads this many times a key's limit of requests before it refuses unread: what `fund` never hears
+of, because it cannot be understood, is bounded too."""
 
 
 class Asking(NamedTuple):
@@ -62,7 +63,7 @@ class Limiter:
         self._clock = clock
         self._outputs = outputs
         self._rates = rates
-        self._floods = KeyRates(FLOOD_FACTOR)
+        self._floods = KeyRates()
         self._trusted = Networks(()) if trusted is None else trusted
         self._lasting: dict[str, Claim] = {}
         self._renewed_ms = 0
@@ -84,9 +85,12 @@ class Limiter:
             address = client_address(client[0] if client else None, scope["headers"], self._trusted)
             if address is None or address not in key.addresses:
                 raise address_not_allowed()
-        is_counted_later = counted_later and (key.limits is not None or self.counting.may_share)
-        rates = self._floods if is_counted_later else self._rates
-        rates.admit(key, self._clock.monotonic_ms())
+        now_ms = self._clock.monotonic_ms()
+        if not counted_later or (key.limits is None and not self.counting.may_share):
+            self._rates.admit(key, now_ms)
+        elif key.requests_per_min is not None:
+            burst = 0 if key.limits is None else key.limits.burst
+            self._floods.admit(key, now_ms, FLOOD_FACTOR * max(key.requests_per_min, burst))
 
     async def fund(self, funding: Funding, asking: Asking) -> tuple[Funded, Claim | None]:
         """Hold money within the key's limits, and what was taken of them; it is closed with the hold.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from bursar.adapters.ratecounters import Answer
@@ -21,10 +21,11 @@ PREFIX: Final = "{bursar}:"
 CLAIM_LIFE_MS: Final = 60_000
 """A claim nobody renewed for so long belonged to a process that is gone."""
 
-WAIT_S: Final = 0.25
+WAIT_S: Final = 1.0
 """Longer than any answer of a Redis that is well; after one such wait a process turns to its own counters."""
 
-CONNECTIONS_MAX: Final = 64
+CONNECTIONS_MAX: Final = 16
+"""A script takes Redis some 20 µs, one at a time: more connections would only wait there instead of here."""
 
 # Sums in Lua are doubles. They are exact here: levels stay below 2^53 (burst x 60,000; burst at most 10^10),
 # and a leak that is not exact is larger than any level.
@@ -146,14 +147,16 @@ class RedisCounters:
 
     def __init__(self, url: str, *, told_time: bool = False, wait_s: float = WAIT_S) -> None:
         self._told_time = told_time
-        self._redis: Redis = Redis.from_url(
+        pool = BlockingConnectionPool.from_url(
             url,
+            timeout=wait_s,
             socket_timeout=wait_s,
             socket_connect_timeout=wait_s,
             max_connections=CONNECTIONS_MAX,
             retry=None,
             decode_responses=True,
         )
+        self._redis = Redis.from_pool(pool)
         self._script = self._redis.register_script(SCRIPT)
         self._correction = self._redis.register_script(CORRECTION)
 
