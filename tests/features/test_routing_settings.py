@@ -201,6 +201,22 @@ class TestHealth:
         (shown,) = (await client.get("/providers/health"))["items"]
         assert (shown["refused"], shown["state"]) == ([], "unknown")
 
+    async def test_forgets_a_refusal_when_the_credential_serves_again(
+        self, client: Client, database: ScratchDatabase
+    ) -> None:
+        provider = await a_provider(client)
+        credential = await a_credential(client, provider)
+        refuse(database, credential["id"], provider["id"])
+        serving = a_report(provider_id=provider["id"], credential_id=credential["id"])
+        report(database, serving)
+        assert (await client.get("/providers/health"))["items"][0]["refused"] != []  # it may be older news
+        with psycopg.connect(database.url) as connection:
+            connection.execute("UPDATE credential_refusal SET last_at = last_at - interval '2 minutes'")
+        report(database, {**serving, "failures": serving["calls"]})
+        assert (await client.get("/providers/health"))["items"][0]["refused"] != []
+        report(database, serving)
+        assert (await client.get("/providers/health"))["items"][0]["refused"] == []
+
     async def test_tells_the_operator_once_an_hour(self, client: Client, database: ScratchDatabase) -> None:
         provider = await a_provider(client)
         credential = await a_credential(client, provider)

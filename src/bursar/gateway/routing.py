@@ -1,8 +1,8 @@
 """Where a request may go now, and what this process has learnt of each deployment.
 
 A *lane* is one route with one credential. A credential that was turned away rests: for as long as its
-provider said, or, when the provider refused our key or our account is empty, until somebody changes it or long
-has passed. Nothing here is shared between processes, and nothing that matters is lost with one.
+provider said, or, when the provider refused our key or our account is empty, until somebody changes it or
+long has passed. Nothing here is shared between processes, and nothing that matters is lost with one.
 
 Memory: one lane for each route and credential in use, at most `LANES_MAX`; rests by credential.
 """
@@ -81,7 +81,7 @@ class Refusal(NamedTuple):
 class Routing:
     """One process's knowledge. Nothing here waits or fails.
 
-    `refused` and `accepted` are waiting to be told to the books, by credential.
+    `refused` and `accepted` are waiting to be told to the books, by credential, in this order.
     """
 
     def __init__(self, limits: RoutingLimits | None = None) -> None:
@@ -90,6 +90,7 @@ class Routing:
         self._rests: dict[UUID, Rest] = {}
         self.refused: dict[UUID, Refusal] = {}
         self.accepted: set[UUID] = set()
+        self._told_of: set[UUID] = set()
 
     def candidates(self, ticket: Ticket, now_ms: int) -> tuple[list[Candidate], bool]:
         """The lanes of the ticket's offers, best first, and whether they are fit.
@@ -120,10 +121,10 @@ class Routing:
         lane.sample(now_ms - attempt.started_mono_ms, now_ms, stream=stream)
         lane.breaker.end(now_ms, failed=False, probe=attempt.is_probe)
         if self._rests:
-            rest = self._rests.pop(lane.credential_id, None)
-            if rest is not None and rest.is_out and not attempt.credential.is_own:
-                self.refused.pop(lane.credential_id, None)
-                self.accepted.add(lane.credential_id)
+            self._rests.pop(lane.credential_id, None)
+        if self._told_of and lane.credential_id in self._told_of:
+            self._told_of.discard(lane.credential_id)
+            self.accepted.add(lane.credential_id)
 
     def failed(self, attempt: Attempt, failure: ProviderFailure, now_ms: int) -> None:
         """The lane gave no output. What the caller did wrong says nothing about it."""
@@ -242,6 +243,7 @@ class Routing:
         tell("credential.refused", kind=failure.kind, credential_id=str(credential.credential_id))
         if not credential.is_own:
             self.accepted.discard(lane.credential_id)
+            self._told_of.add(lane.credential_id)
             self.refused[lane.credential_id] = Refusal(
                 lane.provider_id, failure.kind, failure.upstream_status
             )

@@ -77,6 +77,12 @@ BEGIN
         breaker text, calls integer, failures integer, latency_ms integer, cooling_ms bigint)
     LIMIT 500
     ON CONFLICT DO NOTHING;
+    -- Calls are those of the last seconds, without refusals: one that served since it was refused serves again.
+    UPDATE credential_refusal SET ended_at = p_now
+    WHERE ended_at IS NULL AND last_at < p_now - interval '1 minute' AND credential_id IN (
+        SELECT credential_id FROM json_to_recordset(p_rows)
+            AS said (credential_id uuid, calls integer, failures integer)
+        WHERE calls > failures);
 END $$;
 
 -- Note that a credential was refused; the operator hears of it once an hour (event 'credential.refused').
