@@ -27,6 +27,7 @@ _DELTAS = (
     b"event: response.custom_tool_call_input.delta\n", b"event: response.refusal.delta\n",
 )  # fmt: skip
 """Frames that carry output and nothing that money or endings need: their text is read when somebody asks."""
+_WHOLE: Final = b"}\n\n"
 _ENDINGS = {"response.completed", "response.incomplete"}
 _ANSWERED = {"completed", "incomplete"}
 _FINISHES = {"max_output_tokens": "length", "content_filter": "content_filter"}
@@ -79,7 +80,7 @@ class PassThroughExchange(SseExchange):
         return failure_frames(self._call, self._response, sequence, code=code, message=message, status=status)
 
     def _read_frame(self, frame: bytes) -> bytes:
-        if frame.startswith(_DELTAS):
+        if frame.startswith(_DELTAS) and frame.endswith(_WHOLE):
             self._latest = frame
             self.measured.output_started = True
             self.measured.deliver_later(frame)
