@@ -306,6 +306,45 @@ STACK: Final = (
             "",
         ),
     )
+    + mutants(
+        "bursar.core.fees",
+        (
+            "own_requests_cost_us",
+            "a_request_on_an_own_credential_is_sold_for_the_fee",
+            "listed._replace(cost=0, sale=",
+            "listed._replace(sale=",
+        ),
+        (
+            "fees_are_of_what_we_would_ask",
+            "a_request_on_an_own_credential_is_sold_for_the_fee",
+            "sum(line.cost_atto for line in listed.lines)",
+            "sum(line.sale_atto for line in listed.lines)",
+        ),
+    )
+    + mutants(
+        "bursar.gateway.own_keys",
+        (
+            "ours_help_out",
+            "an_own_credential_is_not_helped_out_by_ours",
+            "    if rules.falls_back or not (own or own_only):\n",
+            "    if True:\n",
+        ),
+        (
+            "everywhere_is_allowed",
+            "nothing_outside_the_allowed_regions_is_asked",
+            "    return rules.allowed_regions is None or route.region in rules.allowed_regions\n",
+            "    return True\n",
+        ),
+    )
+    + mutants(
+        "bursar.gateway.snapshot",
+        (
+            "what_nobody_can_open_is_not_there",
+            "a_credential_that_nobody_can_open_claims_its_provider",
+            'claims.setdefault(row["organisation_id"], {})[row["provider_id"]] = ()',
+            'claims.setdefault(row["organisation_id"], {})',
+        ),
+    )
 )
 
 MUTANTS: Final = (*TREASURY, *LIFE, *FLUSHING, *SPOOL, *SWEEPING)

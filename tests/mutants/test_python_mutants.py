@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 from office import office
+from own_key_scenes import STACK_SCENES
 from python_mutants import MUTANTS, STACK_MUTANTS, PythonMutant
 from scenes import SCENES
-from stack_scenes import STACK_SCENES
 from swap import source_of, swapped, wrong_codes
 
 from bursar.db.checks import check_books, is_clean
