@@ -222,6 +222,8 @@ def reach_of(call: Call) -> Reach:
         return _NO_OUTPUT
     if call.counts:
         return Reach(counters={Meter.REQUEST: 1, **call.counts})
+    if call.meters:
+        return Reach(may_write_cache=True, meters=call.meters)
     raw = call.raw
     return _AUDIO if raw.get("audio") is not None or "audio" in (raw.get("modalities") or ()) else _TEXT
 
