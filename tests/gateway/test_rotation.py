@@ -1,4 +1,4 @@
-"""A credential its provider refuses is out of rotation until touched; the operator is told, none is charged."""
+"""A credential its provider refuses is out of rotation until touched; the operator is told, nobody pays."""
 
 from dataclasses import replace
 from typing import Any

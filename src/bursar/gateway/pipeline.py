@@ -157,14 +157,18 @@ async def _stream(gw: Gateway, ticket: Ticket, attempt: Attempt, inbound: Inboun
         **STREAM_HEADERS,
         "content-type": ticket.call.stream_type,
         "x-request-id": str(ticket.request_id),
+        "x-bursar-model": ticket.model.name,
         **gw.limiter.headers(ticket.key, ticket.claim),
     }
     await inbound.start_stream(headers)
     try:
         failure = await pass_on(gw, ticket, attempt, inbound)
     except HungUp:
+        gw.routing.ended(attempt, gw.clock.monotonic_ms(), failed=None)
         leave(gw, ticket, attempt)
         return
+    is_ours = failure is not None and failure.code == OUT_OF_FUNDS
+    gw.routing.ended(attempt, gw.clock.monotonic_ms(), failed=None if is_ours else failure is not None)
     if failure is None:
         settled = await settle(gw, ticket, attempt, ending(attempt), status=200)
         await inbound.end(await last_frames(gw, ticket, attempt, settled.cost_fields(ticket)))
@@ -181,8 +185,6 @@ async def _settle_broken(gw: Gateway, ticket: Ticket, attempt: Attempt, failure:
     measured = attempt.exchange.measured
     if attempt.answer is not None:
         attempt.answer.close()
-    if failure.code != OUT_OF_FUNDS:
-        gw.routing.broke(attempt, gw.clock.monotonic_ms())
     outcome = Outcome.CUT_OFF if failure.code == OUT_OF_FUNDS else ending(attempt)
     attempt.delivered_tokens = measured.delivered_tokens
     return await settle(gw, ticket, attempt, outcome, status=failure.status, error_code=failure.code)

@@ -119,7 +119,8 @@ class Routing:
         """The lane gave its first output, or its whole answer."""
         lane = attempt.lane
         lane.sample(now_ms - attempt.started_mono_ms, now_ms, stream=stream)
-        lane.breaker.end(now_ms, failed=False, probe=attempt.is_probe)
+        if not (stream and attempt.is_probe):
+            lane.breaker.end(now_ms, failed=False, probe=attempt.is_probe)
         if self._rests:
             self._rests.pop(lane.credential_id, None)
         if self._told_of and lane.credential_id in self._told_of:
@@ -135,9 +136,15 @@ class Routing:
         elif failure.kind in {"auth", "billing"}:
             self._refuse(attempt, failure, now_ms)
 
-    def broke(self, attempt: Attempt, now_ms: int) -> None:
-        """A stream that had begun, and counted as a success, broke off."""
-        attempt.lane.breaker.end(now_ms, failed=True, calls=0)
+    def ended(self, attempt: Attempt, now_ms: int, *, failed: bool | None) -> None:
+        """A stream that had begun is over: whole, broken off by the provider, or (None) no fault of its.
+
+        Its beginning counted as a success, unless it is a probe: that has to last.
+        """
+        if attempt.is_probe:
+            attempt.lane.breaker.end(now_ms, failed=failed, probe=True)
+        elif failed:
+            attempt.lane.breaker.end(now_ms, failed=True, calls=0)
 
     def left(self, attempt: Attempt, now_ms: int) -> None:
         """The caller went away: nothing was learnt."""

@@ -29,6 +29,7 @@ class Settled:
         usage = self.verdict.usage
         said = {
             "x-request-id": str(ticket.request_id),
+            "x-bursar-model": ticket.model.name,
             "x-bursar-cost": format_amount(self.verdict.sale, ticket.key.asset),
             "x-bursar-input-tokens": str(usage.input_tokens),
             "x-bursar-output-tokens": str(usage.output_tokens),
