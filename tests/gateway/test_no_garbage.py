@@ -4,6 +4,7 @@ import gc
 from collections import Counter
 from collections.abc import Iterator
 
+import orjson
 import pytest
 from proving import Customer
 
@@ -41,4 +42,21 @@ class TestAFinishedRequest:
     async def test_is_freed_at_once(self, customer: Customer, kind: str, *, stream: bool) -> None:
         for _ in range(REQUESTS):
             await customer.chat(kind, stream=stream)
+        assert cycles() == Counter()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", MODELS)
+class TestAFinishedResponse:
+    @pytest.mark.usefixtures("uncollected")
+    @pytest.mark.parametrize("is_kept", [False, True])
+    async def test_is_freed_at_once(
+        self, customer: Customer, kind: str, *, stream: bool, is_kept: bool
+    ) -> None:
+        await customer.change(
+            "UPDATE organisation SET store_responses = %s WHERE id = %s", [is_kept, customer.organisation_id]
+        )
+        body = {"model": customer.models[kind], "input": "Hello", "stream": stream}
+        for _ in range(REQUESTS):
+            await customer.send(orjson.dumps(body), path="/v1/responses")
         assert cycles() == Counter()

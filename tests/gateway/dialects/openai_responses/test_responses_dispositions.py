@@ -433,6 +433,7 @@ def assert_refused(provider: Provider, path: str) -> None:
 def without(path: str, request: dict[str, Any]) -> dict[str, Any]:
     """The same request without this one thing said."""
     name, _, inner = path.partition(".")
+    stripped: dict[str, Any]
     if path.startswith("input[]"):
         last = path.rsplit(".", maxsplit=1)[-1].removeprefix("input[]")
         stripped = orjson.loads(orjson.dumps(request))
