@@ -115,13 +115,28 @@ class TestWhatTheAnswerSays:
 @every_kind
 @streamed_or_not
 class TestProviderErrorBeforeOutput:
-    async def test_costs_nobody_anything(self, customer: Customer, kind: str, *, stream: bool) -> None:
-        customer.fault(kind, "status=500", count=None)
+    @pytest.mark.parametrize(
+        ("script", "status", "told_type"),
+        [
+            ("status=500", 502, "api_error"),
+            ("status=401", 502, "api_error"),
+            ("billing", 502, "api_error"),
+            ("garbage", 502, "api_error"),
+            ("status=429", 503, "overloaded_error"),
+            ("status=529", 503, "overloaded_error"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    async def test_costs_nobody_anything_and_is_not_the_callers_fault(  # noqa: PLR0913 - one row of the table above
+        self, customer: Customer, kind: str, *, stream: bool, script: str, status: int, told_type: str
+    ) -> None:
+        await customer.serve(kind)
+        customer.fault(kind, script, count=None)
         reply = await ask_messages(customer, kind, SAID, stream=stream)
         rows = await customer.usage()
         told = reply.json()
-        assert (reply.status, told["type"], told["error"]["type"]) == (502, "error", "api_error")
-        assert told["error"]["code"] == "provider_error"
+        assert (reply.status, told["type"], told["error"]["type"]) == (status, "error", told_type)
+        assert told["error"]["code"].startswith("provider_")
         assert told["request_id"] == reply.headers["request-id"] == str(rows[0]["request_id"])
         assert {row["outcome"] for row in rows} == {"provider_error_before_output"}
         assert {(row["sale"], row["cost"]) for row in rows} == {(0, 0)}
