@@ -251,6 +251,20 @@ class TestFallingBack:
             assert (await customer.chat("openai", SAID)).status == 200
         assert secrets_seen(customer) == [OWN_SECRET] * 5
 
+    async def test_passes_over_a_refused_one_for_a_short_while_only(self, customer: Customer) -> None:
+        model = await customer.serve("openai")
+        own = await bring(customer, model)
+        await set_rules(customer, own_keys_fall_back=True)
+        customer.stack.simulator.faults.add("status=401", key=OWN_SECRET)
+        clock, routing = customer.gw.clock, customer.gw.routing
+        for _ in range(2):
+            assert (await customer.chat("openai", SAID)).status == 200
+        ours = f"{SECRETS['openai']}-0"
+        assert secrets_seen(customer) == [OWN_SECRET, ours, ours]
+        rest = routing._rests[own]
+        assert rest.until_ms - clock.monotonic_ms() <= routing.limits.cooldown_ms
+        assert not rest.is_out
+
     async def test_is_left_out_where_the_wallet_covers_the_fee_alone(self, shared_stack: Any) -> None:
         async with new_customer(shared_stack, balance="0.0001") as poor:
             model = await poor.serve("openai")

@@ -97,11 +97,15 @@ class Routing:
 
         Those that rest or whose breaker is open come only when nothing else is left; they are not fit then.
         """
-        offers = ticket.offers
-        if len(offers) == 1 and len(offers[0].route.credentials) == 1:
-            every = [self._candidate(offers[0], offers[0].route.credentials[0])]
-        else:
-            every = [self._candidate(o, one) for o in offers for one in o.route.credentials]
+        every = [
+            Candidate(offer, credential, lane)
+            for offer in ticket.offers
+            for credential, lane in zip(
+                offer.route.credentials, offer.route.lanes or self._lanes_of(offer.route), strict=True
+            )
+        ]
+        if len(every) == 1 and not self._rests and every[0].lane.breaker.permits(now_ms):
+            return every, True
         fit = [one for one in every if self._is_fit(one, now_ms)]
         left = fit or [one for one in every if not self._is_barred(one, now_ms)]
         return (self._in_order(left, ticket, now_ms) if len(left) > 1 else left), bool(fit)
@@ -182,12 +186,10 @@ class Routing:
             "cooling_ms": rest.until_ms - now_ms if rest is not None and rest.until_ms > now_ms else None,
         }
 
-    def _candidate(self, offer: Offer, credential: Credential) -> Candidate:
-        route = offer.route
-        lane = route.lanes.get(credential.credential_id)
-        if lane is None:
-            lane = route.lanes[credential.credential_id] = self._lane(route, credential.credential_id)
-        return Candidate(offer, credential, lane)
+    def _lanes_of(self, route: Route) -> list[Lane]:
+        """The lanes of a route of a new snapshot, kept there from now on."""
+        route.lanes.extend(self._lane(route, one.credential_id) for one in route.credentials)
+        return route.lanes
 
     def _lane(self, route: Route, credential_id: UUID) -> Lane:
         """The lane as it was before the snapshot was replaced; its breaker anew when the rule changed."""
@@ -208,11 +210,9 @@ class Routing:
         return candidate.lane.breaker.permits(now_ms)
 
     def _is_barred(self, candidate: Candidate, now_ms: int) -> bool:
-        """Out of rotation and tried lately. Never an own credential: its owner may mend it at any moment."""
+        """Out of rotation and tried lately."""
         rest = self._resting(candidate.credential, now_ms)
-        if rest is None or candidate.credential.is_own:
-            return False
-        return rest.is_out and now_ms < rest.probe_ms
+        return rest is not None and rest.is_out and now_ms < rest.probe_ms
 
     def _resting(self, credential: Credential, now_ms: int) -> Rest | None:
         rest = self._rests.get(credential.credential_id)
@@ -226,6 +226,8 @@ class Routing:
     def _in_order(self, found: list[Candidate], ticket: Ticket, now_ms: int) -> list[Candidate]:
         affinity = affinity_of(ticket.call, ticket.model.name, ticket.key.organisation_id)
         strategy = ticket.strategy
+        if strategy is Strategy.PRIORITY and affinity is None and ticket.wishes is None:
+            return sorted(found, key=_priority)
         standings = [*_standings(found, ticket, strategy, now_ms)]
         seed = getrandbits(64) if affinity is None else affinity
         order = ordered(strategy, standings, seed=seed, is_affine=affinity is not None)
@@ -240,9 +242,13 @@ class Routing:
         self._rest(credential, now_ms + wait_ms, now_ms, is_out=False)
 
     def _refuse(self, attempt: Attempt, failure: ProviderFailure, now_ms: int) -> None:
-        """A 403 may be about one model only: the credential cools down; else it goes out of rotation."""
+        """A 403 may be about one model only: the credential cools down; else it goes out of rotation.
+
+        An own one only cools down: its owner may mend it at any moment, and wants no other used instead.
+        """
         credential, lane = attempt.credential, attempt.lane
-        if failure.kind == "billing" or failure.upstream_status == SECRET_REFUSED:
+        is_about_it = failure.kind == "billing" or failure.upstream_status == SECRET_REFUSED
+        if is_about_it and not credential.is_own:
             self._rest(credential, now_ms + self.limits.out_ms, now_ms, is_out=True)
         else:
             self._cool(credential, failure.retry_after_s, now_ms)
@@ -262,6 +268,11 @@ class Routing:
         self._rests[credential.credential_id] = Rest(
             until_ms, credential.version, is_out=is_out, probe_ms=probe_ms
         )
+
+
+def _priority(candidate: Candidate) -> tuple[int, int, int]:
+    offer, credential, _ = candidate
+    return not credential.is_own, offer.route.priority, credential.priority
 
 
 def _standings(
