@@ -264,6 +264,21 @@ class TestABudget:
         assert [reply.status for reply in replies] == [200, 200, 429]
         assert replies[2].error["scope"] == "model gpt-*"
 
+    async def test_goes_on_with_the_key_it_was_rotated_to(self, customer: Customer) -> None:
+        await budget(customer, 2, "requests", api_key_id=customer.api_key_id)
+        await customer.change(
+            "INSERT INTO api_key (id, organisation_id, name, key_hash, key_prefix, created_at, limits,"
+            " rotated_from)"
+            " SELECT gen_random_uuid(), organisation_id, name, sha256('successor'), 'x', now(), limits, id"
+            " FROM api_key WHERE id = %s",
+            [customer.api_key_id],
+        )
+        statuses = []
+        for key in (customer.key, "successor", customer.key, "successor"):
+            headers = {**customer.authorization, "authorization": f"Bearer {key}"}
+            statuses.append((await customer.send(customer.payload("openai"), headers=headers)).status)
+        assert statuses == [200, 200, 429, 429]
+
     async def test_counts_no_request_that_a_poor_wallet_refused(self, shared_stack: SharedStack) -> None:
         async with new_customer(shared_stack, balance="0") as customer:
             await budget(customer, 5, "requests")

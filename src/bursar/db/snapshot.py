@@ -57,10 +57,15 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
         SELECT id, organisation_id, provider_id, sealed, priority, xmin::text AS version FROM own_credential
         WHERE active ORDER BY organisation_id, provider_id, priority, id""",
     "organisation_limits": "SELECT id, limits FROM organisation WHERE limits <> '{}'",
+    # A key's budgets go on to the keys it was rotated to: they count together.
     "budgets": """
-        SELECT id, organisation_id, api_key_id, credential_id, provider_id, model, name, unit, asset, amount,
-            period
-        FROM budget WHERE active ORDER BY id""",
+        WITH RECURSIVE heir AS (
+            SELECT id AS ancestor, id FROM api_key WHERE id IN (SELECT api_key_id FROM budget WHERE active)
+            UNION SELECT heir.ancestor, api_key.id FROM heir JOIN api_key ON api_key.rotated_from = heir.id
+        )
+        SELECT budget.id, organisation_id, heir.id AS api_key_id, credential_id, provider_id, model, name,
+            unit, asset, amount, period
+        FROM budget LEFT JOIN heir ON heir.ancestor = budget.api_key_id WHERE active ORDER BY budget.id""",
     "fees": FEES,
     "models": """
         SELECT id, display_name, context_window, output_tokens_max, status, successor, capabilities,

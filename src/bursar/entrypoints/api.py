@@ -15,7 +15,10 @@ from starlette.staticfiles import StaticFiles
 from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.secrets import SecretBox
+from bursar.entrypoints.counters import shared_counters
+from bursar.features.budgets.routes import router as budgets
 from bursar.features.keys.routes import router as keys
+from bursar.features.limits.routes import router as limits
 from bursar.features.models.routes import router as models
 from bursar.features.operators.routes import router as operators
 from bursar.features.organisations.routes import router as organisations
@@ -35,7 +38,19 @@ PREFIX = "/api/v1"
 OPENAPI_PATH = f"{PREFIX}/openapi.json"
 DOCS_PATH = "/docs"
 ASSETS_PATH = "/docs/assets"
-ROUTERS = (organisations, keys, wallet, usage, own_keys, providers, models, prices, operators)
+ROUTERS = (
+    organisations,
+    keys,
+    limits,
+    budgets,
+    wallet,
+    usage,
+    own_keys,
+    providers,
+    models,
+    prices,
+    operators,
+)
 DESCRIPTION = (
     "Control plane of Bursar. Amounts and prices are decimal strings. Failures are "
     "`application/problem+json` with a stable `code`. Send `Idempotency-Key` with what must happen once."
@@ -43,7 +58,7 @@ DESCRIPTION = (
 
 
 def control_of(settings: Settings, database_url: str) -> Control:
-    """The control plane's means, from the settings. Close `control.database` when done."""
+    """The control plane's means, from the settings. Close them when done."""
     return Control(
         database=Database(database_url, Role.API),
         edge=Edge(SystemClock()),
@@ -53,6 +68,7 @@ def control_of(settings: Settings, database_url: str) -> Control:
             requests_per_minute_default=settings.requests_per_minute_default,
             margin_percent_default=settings.margin_percent_default,
         ),
+        counters=shared_counters(settings),
     )
 
 
@@ -68,7 +84,7 @@ def build_api(control: Control | None) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         if control is not None:
-            await control.database.close()
+            await control.close()
 
     app = FastAPI(
         title="Bursar",

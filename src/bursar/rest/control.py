@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from bursar.adapters.ratecounters import RateCounters
 from bursar.db.engine import Database, ReadSession, Transaction
 from bursar.rest.edge import Edge
 
@@ -30,12 +31,22 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """The control plane's means. `database` connects as the api role."""
+    """The control plane's means.
+
+    `database` connects as the api role. `counters`: the rate counters that gateways share, if they share any.
+    """
 
     database: Database
     edge: Edge
     seal: Seal
     policy: Policy
+    counters: RateCounters | None = None
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self.database.close()
+        if self.counters is not None:
+            await self.counters.close()
 
 
 def control_of(request: Request) -> Control:

@@ -81,4 +81,24 @@ LIMITS: Final[Mapping[str, tuple[Words, ...]]] = {
             "配额 {name}（{scope}）剩余 {left} 个令牌，不足以处理此请求。",
         ),
     ),
+    "budget_not_found": (Words("There is no such budget.", "해당 예산이 없습니다.", "没有这个预算。"),),
+    "budget_subject_unknown": (
+        Words(
+            "What the budget is for does not exist.",
+            "예산의 대상이 존재하지 않습니다.",
+            "预算的对象不存在。",
+        ),
+    ),
+    "too_many_budgets": (
+        Words(
+            "Too many budgets are active.",
+            "활성 예산이 너무 많습니다.",
+            "启用的预算过多。",
+        ),
+        Words(
+            "At most {limit} budgets may be active; switch one off.",
+            "활성 예산은 최대 {limit}개입니다. 하나를 비활성화해 주세요.",
+            "最多可启用 {limit} 个预算；请先停用一个。",
+        ),
+    ),
 }

@@ -8,7 +8,9 @@ import typer
 
 def mount(app: typer.Typer) -> None:
     """Add every group to the `bursar` command. `prices` and `models` are other spellings."""
+    from bursar.entrypoints.commands.budget import app as budget
     from bursar.entrypoints.commands.key import app as key
+    from bursar.entrypoints.commands.limit import app as limit
     from bursar.entrypoints.commands.model import app as model
     from bursar.entrypoints.commands.operator import app as operator
     from bursar.entrypoints.commands.org import app as org
@@ -22,6 +24,8 @@ def mount(app: typer.Typer) -> None:
     groups = {
         "org": org,
         "key": key,
+        "limit": limit,
+        "budget": budget,
         "wallet": wallet,
         "usage": usage,
         "provider": provider,

@@ -143,4 +143,4 @@ async def _control(settings: Settings, url: str) -> AsyncIterator[Control]:
     try:
         yield control
     finally:
-        await control.database.close()
+        await control.close()

@@ -157,6 +157,7 @@ async def rotate_key(
             "name": old["name"],
             "allowed_models": old["allowed_models"],
             "limits": old["limits"],
+            "allowed_addresses": old["allowed_addresses"],
             "created_at": now,
             "expires_at": old["expires_at"],
             "rotated_from": key_id,

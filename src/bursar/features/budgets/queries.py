@@ -1,0 +1,95 @@
+"""SQL of budgets. The organisation is always an argument; a credential's belong to none."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from bursar.db.engine import ReadSession, Transaction
+from bursar.db.tables import (
+    api_key,
+    budget,
+    budget_slice,
+    organisation,
+    provider,
+    provider_credential,
+)
+
+Read = ReadSession | Transaction
+
+
+async def currency_of(read: Read, organisation_id: UUID) -> str | None:
+    question = sa.select(organisation.c.currency).where(organisation.c.id == organisation_id)
+    return (await read.execute(question)).scalar_one_or_none()
+
+
+async def is_key_of(read: Read, organisation_id: UUID, key_id: UUID) -> bool:
+    question = sa.select(api_key.c.id).where(
+        api_key.c.organisation_id == organisation_id, api_key.c.id == key_id
+    )
+    return (await read.execute(question)).scalar_one_or_none() is not None
+
+
+async def is_provider(read: Read, provider_id: UUID) -> bool:
+    question = sa.select(provider.c.id).where(provider.c.id == provider_id)
+    return (await read.execute(question)).scalar_one_or_none() is not None
+
+
+async def is_credential_of(read: Read, provider_id: UUID, credential_id: UUID) -> bool:
+    question = sa.select(provider_credential.c.id).where(
+        provider_credential.c.provider_id == provider_id, provider_credential.c.id == credential_id
+    )
+    return (await read.execute(question)).scalar_one_or_none() is not None
+
+
+def _of(organisation_id: UUID | None, credential_id: UUID | None) -> sa.ColumnElement[bool]:
+    if credential_id is not None:
+        return budget.c.credential_id == credential_id
+    return budget.c.organisation_id == organisation_id
+
+
+async def budget_by_id(
+    read: Read, budget_id: UUID, *, organisation_id: UUID | None = None, credential_id: UUID | None = None
+) -> sa.RowMapping | None:
+    question = sa.select(budget).where(budget.c.id == budget_id, _of(organisation_id, credential_id))
+    return (await read.execute(question)).mappings().one_or_none()
+
+
+async def budgets_before(
+    read: Read,
+    *,
+    organisation_id: UUID | None = None,
+    credential_id: UUID | None = None,
+    before: UUID | None,
+    limit: int,
+) -> Sequence[sa.RowMapping]:
+    """Newest first."""
+    question = sa.select(budget).where(_of(organisation_id, credential_id))
+    if before is not None:
+        question = question.where(budget.c.id < before)
+    return (await read.execute(question.order_by(budget.c.id.desc()).limit(limit))).mappings().all()
+
+
+async def count_active(read: Read, organisation_id: UUID | None, credential_id: UUID | None) -> int:
+    question = sa.select(sa.func.count()).where(_of(organisation_id, credential_id), budget.c.active)
+    return int((await read.execute(question)).scalar_one())
+
+
+async def used_since(read: Read, starts: Mapping[UUID, datetime]) -> dict[UUID, int]:
+    """What processes said they used of each budget in the period that starts at its moment."""
+    question = (
+        sa.select(budget_slice.c.budget_id, sa.func.sum(budget_slice.c.spent))
+        .where(sa.tuple_(budget_slice.c.budget_id, budget_slice.c.period_start).in_(list(starts.items())))
+        .group_by(budget_slice.c.budget_id)
+    )
+    return {budget_id: int(used) for budget_id, used in (await read.execute(question)).all()}
+
+
+async def insert_budget(tx: Transaction, row: Mapping[str, Any]) -> None:
+    await tx.execute(sa.insert(budget).values(**row))
+
+
+async def update_budget(tx: Transaction, budget_id: UUID, changes: Mapping[str, Any]) -> None:
+    await tx.execute(sa.update(budget).where(budget.c.id == budget_id).values(**changes))
