@@ -28,7 +28,7 @@ _ALWAYS_REASONS = "magistral"
 _NO_AUDIO = refused("sound is billed by the second, which is not priced here")
 _NO_CUSTOM = refused("the provider's tools take JSON input only")
 _NO_NAMES = refused("the provider does not tell participants of one role apart")
-_NOT_SAID = refused("the provider gives no probabilities", neutral=(False, 0))
+_NOT_SAID = "the provider gives no probabilities"
 _NO_TIER = refused("the provider has no such tier")
 _HINT = ignored("a hint to OpenAI's cache")
 DISPOSITION: Mapping[str, Rule] = {
@@ -37,7 +37,7 @@ DISPOSITION: Mapping[str, Rule] = {
     "function_call": translated("`tool_choice`"),
     "functions": translated("`tools`"),
     "logit_bias": refused("the provider does not bias tokens", neutral=({},)),
-    "logprobs": _NOT_SAID,
+    "logprobs": refused(_NOT_SAID, neutral=(False,)),
     "max_completion_tokens": translated("`max_tokens`"),
     "messages[].annotations": ignored("our own answers carry none"),
     "messages[].audio": _NO_AUDIO,
@@ -91,7 +91,7 @@ DISPOSITION: Mapping[str, Rule] = {
     "tool_choice.type=custom": _NO_CUSTOM,
     "tool_choice=required": translated("`any`"),
     "tools[].type=custom": _NO_CUSTOM,
-    "top_logprobs": _NOT_SAID,
+    "top_logprobs": refused(_NOT_SAID, neutral=(0,)),
     "user": ignored("the provider keeps no account of end users"),
     "verbosity": refused("the provider has no such setting", neutral=("medium",)),
     "web_search_options": refused("searches by the provider are not sold here"),

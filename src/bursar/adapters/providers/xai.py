@@ -34,5 +34,5 @@ class XAI(ChatServer):
     style = STYLE
     dispositions = DISPOSITION
     refused = refusals(DISPOSITION)
-    tool_types = frozenset({"function"})
+    tool_types = frozenset({"function", "custom"})
     embeddings = None

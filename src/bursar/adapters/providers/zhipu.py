@@ -53,7 +53,7 @@ class Zhipu(ChatServer):
     style = STYLE
     dispositions = DISPOSITION
     refused = refusals(DISPOSITION)
-    tool_types = frozenset({"function"})
+    tool_types = frozenset({"function", "custom"})
 
     def __init__(self, kind: str = "zhipu") -> None:
         self.kind = kind

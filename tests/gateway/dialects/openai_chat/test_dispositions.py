@@ -12,16 +12,24 @@ import pytest
 
 from bursar.adapters.providers import Disposition, Provider, Rule
 from bursar.adapters.providers.anthropic import Anthropic
+from bursar.adapters.providers.azure_openai import AzureOpenAI
+from bursar.adapters.providers.deepseek import DeepSeek
 from bursar.adapters.providers.gemini import Gemini
+from bursar.adapters.providers.mistral import Mistral
 from bursar.adapters.providers.openai import OpenAI
-from bursar.adapters.providers.openai_compatible import OpenAICompatible
+from bursar.adapters.providers.openai_compatible import servers
+from bursar.adapters.providers.openrouter import OpenRouter
+from bursar.adapters.providers.xai import XAI
+from bursar.adapters.providers.zhipu import Zhipu
 from bursar.core.chat import BadRequest
 from bursar.gateway.dialects.openai_chat import reading
 from bursar.gateway.exchange import open_exchange
 from recorded import SECRET, attempt, recorded_json
 
 PROPERTIES = recorded_json("openai/chat_request_properties.json")["properties"]
-PASSING: list[Provider] = [OpenAI(), OpenAICompatible()]
+PASSING: list[Provider] = [
+    OpenAI(), AzureOpenAI(), XAI(), DeepSeek(), Zhipu(), OpenRouter(), *servers()
+]  # fmt: skip
 TOP_LEVEL_PROPERTIES = 37
 HELLO = {"role": "user", "content": "Hello"}
 FUNCTION = {"name": "f", "parameters": {"type": "object", "properties": {}}}
@@ -263,7 +271,7 @@ class TestTables:
         assert len(top_level) == TOP_LEVEL_PROPERTIES
 
     @pytest.mark.parametrize(
-        "provider", [*PASSING, Anthropic(), Gemini()], ids=lambda provider: provider.kind
+        "provider", [*PASSING, Anthropic(), Gemini(), Mistral()], ids=lambda provider: provider.kind
     )
     def test_every_property_has_a_disposition_and_an_example(self, provider: Provider) -> None:
         assert sorted(set(PROPERTIES) - set(provider.dispositions)) == []
@@ -272,7 +280,7 @@ class TestTables:
     def test_nothing_is_ignored_or_refused_without_a_reason(self) -> None:
         bare = [
             (provider.kind, path)
-            for provider in (*PASSING, Anthropic(), Gemini())
+            for provider in (*PASSING, Anthropic(), Gemini(), Mistral())
             for path, rule in provider.dispositions.items()
             if rule.disposition is not Disposition.FORWARDED and not rule.why
         ]

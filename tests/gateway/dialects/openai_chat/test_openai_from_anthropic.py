@@ -378,8 +378,8 @@ class TestStreams:
         assert asked.feed(recorded("anthropic/stream.sse")) == []
         assert not asked.measured.terminal
 
-    def test_comments_are_for_us_alone(self) -> None:
-        assert exchange(stream=True).feed(b": keep-alive\n\n") == []
+    def test_comments_keep_the_caller_waiting_too(self) -> None:
+        assert exchange(stream=True).feed(b": their words\n\n") == [b": keep-alive\n\n"]
 
     def test_garbage_ends_the_stream(self) -> None:
         asked = exchange(stream=True)

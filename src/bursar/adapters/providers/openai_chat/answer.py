@@ -92,8 +92,9 @@ def finish_of(reason: object, *, called: bool, refused: bool) -> Finish:
     after the model declined in `refusal`.
     """
     word = reason if isinstance(reason, str) else ""
-    if word in BROKEN:
-        raise cut_short(BROKEN[word])
+    broken = broken_finish(word)
+    if broken is not None:
+        raise broken
     finish = FINISH.get(word, Finish.STOP)
     if finish is not Finish.STOP:
         return finish
@@ -102,8 +103,11 @@ def finish_of(reason: object, *, called: bool, refused: bool) -> Finish:
     return Finish.TOOL_CALLS if called else Finish.STOP
 
 
-def cut_short(kind: FailureKind) -> ProviderFailure:
-    """The provider stopped an answer it had begun."""
+def broken_finish(reason: str) -> ProviderFailure | None:
+    """The failure that a finish reason stands for: the provider stopped an answer it had begun."""
+    kind = BROKEN.get(reason)
+    if kind is None:
+        return None
     if kind == "overloaded":
         message = "The provider of this model is overloaded; try again shortly."
         return ProviderFailure(

@@ -75,7 +75,7 @@ class ChatStream:
 
     def _read_chunk(self, chunk: Mapping[str, Any]) -> list[ChatEvent]:
         said: list[ChatEvent] = []
-        if self._id is None:
+        if self._id is None and (chunk.get("id") or chunk.get("choices")):  # Azure's first chunk has neither
             self._id = text_at(chunk, "id")
             said.append(Started(self._id, text_at(chunk, "model")))
         self._take_usage(chunk)

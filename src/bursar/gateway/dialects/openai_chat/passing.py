@@ -10,11 +10,14 @@ from typing import Any
 import orjson
 
 from bursar.adapters.providers import USAGE_INCOMPLETE, Attempt, PassThrough, Provider, broken_answer
+from bursar.adapters.providers.openai_chat.answer import broken_finish
 from bursar.core.sse import frame_of, parse
 from bursar.gateway.dialects import Call
 from bursar.gateway.dialects.exchanges import FAILED, STREAM_MALFORMED, SseExchange
 from bursar.gateway.dialects.openai_chat.writing import cut_frames, tail_frames, told_usage
 
+_CHARGED = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "is_byok"})
+"""What OpenRouter and xAI write of their own price into the usage: that is between them and the operator."""
 _CHUNK_FIELDS = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -44,9 +47,14 @@ class PassThroughExchange(SseExchange):
         self._read_usage(parsed)
         for choice in parsed["choices"]:
             self._read_choice(choice, "message")
+        if self.measured.error:
+            raise self.measured.error
         self._name_request(parsed)
         self.measured.terminal = True
-        return body
+        usage = parsed.get("usage")
+        if not isinstance(usage, dict) or _CHARGED.isdisjoint(usage):
+            return body
+        return orjson.dumps({**parsed, "usage": _told(usage)})
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Frames ready for the caller; a plain chunk is handed on as it is."""
@@ -94,13 +102,16 @@ class PassThroughExchange(SseExchange):
         return self._read_chunk(chunk, frame)
 
     def _read_chunk(self, chunk: dict[str, Any], frame: bytes) -> bytes:
-        if not self._shared:
+        if not self._shared and (chunk.get("id") or chunk.get("choices")):  # Azure's first chunk has neither
             self._shared = {name: chunk[name] for name in _CHUNK_FIELDS if name in chunk}
             self._name_request(chunk)
         choices = chunk.get("choices")
         if isinstance(choices, list):
             for choice in choices:
                 self._read_choice(choice, "delta")
+        if self.measured.error:
+            self._read_usage(chunk)
+            return b""
         if not self._read_usage(chunk):
             return frame
         if not choices:
@@ -115,15 +126,19 @@ class PassThroughExchange(SseExchange):
         tier = parsed.get("service_tier")
         read = self._read_usage_of(usage, service_tier=tier if isinstance(tier, str) else None)
         if read is not None:
-            self._usage = usage
+            self._usage = _told(usage)
             self.measured.report(read, final=USAGE_INCOMPLETE not in read.flags)
         return True
 
     def _read_choice(self, choice: object, key: str) -> None:
         if not isinstance(choice, dict):
             return
-        self.measured.deliver(text_of(choice.get(key)))
         reason = choice.get("finish_reason")
+        broken = broken_finish(reason) if isinstance(reason, str) else None
+        if broken is not None:
+            self.measured.error = broken
+            return
+        self.measured.deliver(text_of(choice.get(key)))
         if isinstance(reason, str):
             self.measured.finish(reason)
             index = choice.get("index")
@@ -131,12 +146,16 @@ class PassThroughExchange(SseExchange):
 
     def _name_request(self, parsed: Mapping[str, Any]) -> None:
         identity = parsed.get("id")
-        if self.measured.provider_request_id is None and isinstance(identity, str):
+        if self.measured.provider_request_id is None and isinstance(identity, str) and identity:
             self.measured.provider_request_id = identity
 
     @staticmethod
     def _text_of(frames: bytes) -> str:
         return text_of_frames(frames)
+
+
+def _told(usage: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in usage.items() if name not in _CHARGED}
 
 
 def is_plain(chunk: bytes) -> bool:
