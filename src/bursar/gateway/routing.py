@@ -97,15 +97,19 @@ class Routing:
 
         Those that rest or whose breaker is open come only when nothing else is left; they are not fit then.
         """
+        offers = ticket.offers
+        if len(offers) == 1 and len(offers[0].route.credentials) == 1 and not self._rests:
+            route = offers[0].route
+            lane = (route.lanes or self._lanes_of(route))[0]
+            if lane.breaker.permits(now_ms):  # the usual case, without ado
+                return [Candidate(offers[0], route.credentials[0], lane)], True
         every = [
             Candidate(offer, credential, lane)
-            for offer in ticket.offers
+            for offer in offers
             for credential, lane in zip(
                 offer.route.credentials, offer.route.lanes or self._lanes_of(offer.route), strict=True
             )
         ]
-        if len(every) == 1 and not self._rests and every[0].lane.breaker.permits(now_ms):
-            return every, True
         fit = [one for one in every if self._is_fit(one, now_ms)]
         left = fit or [one for one in every if not self._is_barred(one, now_ms)]
         return (self._in_order(left, ticket, now_ms) if len(left) > 1 else left), bool(fit)

@@ -106,7 +106,7 @@ class Route:
     """One way to serve a model: a deployment and the credentials to reach it with, best first.
 
     `slug`: the provider's short name. `margin_floor`: the least sale over cost, in `MARGIN_SCALE`. `lanes`:
-    what `bursar.gateway.routing` knows of it with each credential, by the credential's id; at most one each.
+    what `bursar.gateway.routing` knows of it with each credential, in their order; empty until it was asked.
     `is_own`: its credentials are an organisation's own.
     """
 
@@ -124,7 +124,7 @@ class Route:
     margin_floor: int | None = None
     breaker: BreakerRule = DEFAULT_RULE
     is_own: bool = False
-    lanes: dict[UUID, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
+    lanes: list[Any] = field(init=False, default_factory=list, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
