@@ -18,6 +18,7 @@ from bursar.gateway.errors import (
     model_not_found,
     model_not_priced,
     no_such_route,
+    searches_not_priced,
     wrong_endpoint,
 )
 from bursar.gateway.outputs import OutputHistory
@@ -34,6 +35,10 @@ CLAMPED_TOKENS_MIN: Final = 16  # an answer cut shorter than this serves nobody:
 _TEXT: Final = Reach(may_write_cache=True)
 _AUDIO: Final = Reach(may_write_cache=True, meters=frozenset({Meter.IN_AUDIO, Meter.OUT_AUDIO}))
 _NO_OUTPUT: Final = Reach()
+
+
+class SearchesNotPriced(ModelNotPriced):
+    """A chat may use what is billed beside tokens, and that has no price."""
 
 
 def choose_model(snapshot: Snapshot, key: KeyRecord, name: str) -> ModelRecord:
@@ -75,7 +80,7 @@ def offers_for(  # noqa: PLR0913, PLR0917 - who asks what of whom, when, and how
     served = [route for route in routes_of(model, key, own_only=own_only) if route.credentials]
     routes = served if wishes is None else [route for route in served if wishes.permit(route)]
     offers = []
-    unpriced = False
+    unpriced: ModelNotPriced | None = None
     for route in routes:
         try:
             quote = _quote(snapshot, key, route, call, now_ms)
@@ -83,12 +88,13 @@ def offers_for(  # noqa: PLR0913, PLR0917 - who asks what of whom, when, and how
                 offers.append(own_offer(snapshot, key, route, quote, now_ms))
             elif route.margin_floor is None or _keeps_floor(quote, route, route.margin_floor):
                 offers.append(Offer(route=route, quote=quote))
-        except ModelNotPriced:
-            unpriced = True
+        except ModelNotPriced as missing:
+            unpriced = missing
     if offers:
         return tuple(offers)
-    if unpriced:
-        raise model_not_priced(model.name)
+    if unpriced is not None:
+        is_search = isinstance(unpriced, SearchesNotPriced)
+        raise searches_not_priced(model.name) if is_search else model_not_priced(model.name)
     if served and not routes:
         raise no_such_route(model.name)
     raise GatewayError(
@@ -114,7 +120,15 @@ def _quote(snapshot: Snapshot, key: KeyRecord, route: Route, call: Call, now_ms:
         name = f"{model}:{variant}"
         if snapshot.prices.knows(route.provider_id, name, key.asset, now_ms):
             return snapshot.prices.quote(route.provider_id, name, key.asset, now_ms, call.service)
-    return snapshot.prices.quote(route.provider_id, model, key.asset, now_ms, call.service)
+    quote = snapshot.prices.quote(route.provider_id, model, key.asset, now_ms, call.service)
+    if call.counts and call.service is Service.CHAT and not (route.is_own or _prices_counts(quote, call)):
+        raise SearchesNotPriced(f"{model} has no price for {', '.join(call.counts)} in {key.asset}")
+    return quote
+
+
+def _prices_counts(quote: Quote, call: Call) -> bool:
+    """Whether what is used beside tokens has a price: a fact without one would be booked at nothing."""
+    return all(meter in quote.sheets[0] for meter in call.counts)
 
 
 class Funded(NamedTuple):
@@ -221,7 +235,8 @@ def reach_of(call: Call) -> Reach:
     if call.service is Service.EMBEDDINGS:
         return _NO_OUTPUT
     if call.counts:
-        return Reach(counters={Meter.REQUEST: 1, **call.counts})
+        is_chat = call.service is Service.CHAT
+        return Reach(may_write_cache=is_chat, counters={Meter.REQUEST: 1, **call.counts})
     if call.meters:
         return Reach(may_write_cache=True, meters=call.meters)
     raw = call.raw

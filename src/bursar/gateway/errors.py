@@ -76,6 +76,12 @@ def model_not_priced(name: str) -> GatewayError:
     )
 
 
+def searches_not_priced(name: str) -> GatewayError:
+    return GatewayError(
+        422, "unsupported_parameter", f"Searches by the model {name!r} have no price here.", param="tools"
+    )
+
+
 def no_such_route(name: str) -> GatewayError:
     return GatewayError(
         422,

@@ -294,6 +294,11 @@ _REQUESTS: Final[Mapping[str, tuple[Words, ...]]] = {
             "이 모델은 '{param}' 매개변수를 지원하지 않습니다: {why}.",
             "该模型不支持参数“{param}”：{why}。",
         ),
+        Words(
+            "Searches by the model {name} have no price here.",
+            "{name} 모델의 검색에는 아직 가격이 없습니다.",
+            "模型 {name} 的搜索在此处尚无价格。",
+        ),
     ),
 }
 

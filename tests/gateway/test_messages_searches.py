@@ -1,0 +1,42 @@
+"""Searches by Anthropic itself: sold where they have a price, refused by name where they have none."""
+
+from typing import Any
+
+import pytest
+from messages_caller import ask_messages
+from proving import PRICES, Customer, cost_of, sale_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SEARCH: dict[str, Any] = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+PRICED = {**PRICES, "web_search": ("10000", "12000")}
+"""USD 0.01 a search to us, 0.012 to the customer: prices here are per million."""
+NANO_COST, NANO_SALE = 10_000_000, 12_000_000
+
+
+class TestSearches:
+    @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+    async def test_are_counted_and_sold(self, customer: Customer, *, stream: bool) -> None:
+        await customer.serve("anthropic", prices=PRICED)
+        customer.fault("anthropic", "web_search=2 input_tokens=100 output_tokens=20")
+        reply = await ask_messages(customer, "anthropic", "hello there", tools=[SEARCH], stream=stream)
+        row = await customer.one_row()
+        assert reply.status == 200
+        assert row["quantities"]["web_search"] == 2
+        assert row["sale"] == sale_of(in_fresh=100, out_text=20) + 2 * NANO_SALE
+        assert row["cost"] == cost_of(in_fresh=100, out_text=20) + 2 * NANO_COST
+        assert row["flags"] == []
+
+    async def test_are_held_for(self, customer: Customer) -> None:
+        """A wallet that cannot cover the most there may be is told so before anything is asked."""
+        await customer.serve("anthropic", prices={**PRICED, "web_search": ("50000000", "50000000")})
+        reply = await ask_messages(customer, "anthropic", "hello there", tools=[SEARCH])
+        assert (reply.status, reply.json()["error"]["code"]) == (402, "insufficient_balance")
+        assert await customer.usage() == []
+
+    async def test_without_a_price_are_refused(self, customer: Customer) -> None:
+        reply = await ask_messages(customer, "anthropic", "hello there", tools=[SEARCH])
+        error = reply.json()["error"]
+        assert (reply.status, error["code"], error["param"]) == (422, "unsupported_parameter", "tools")
+        assert "have no price" in error["message"]
+        assert await customer.usage() == []
