@@ -1,6 +1,7 @@
 """Every story about the books, told against the real functions under the real roles."""
 
 import pytest
+import stories_of_budgets  # noqa: F401 -- registers its stories
 import stories_of_flushes  # noqa: F401 -- registers its stories
 import stories_of_leases  # noqa: F401 -- registers its stories
 import stories_of_money  # noqa: F401 -- registers its stories

@@ -9,11 +9,14 @@ from typing import Final
 import psycopg
 import pytest
 import sql_stories  # noqa: F401 -- registers its stories
+import stories_of_budgets  # noqa: F401 -- registers its stories
 import stories_of_flushes  # noqa: F401 -- registers its stories
 import stories_of_leases  # noqa: F401 -- registers its stories
 import stories_of_money  # noqa: F401 -- registers its stories
+from budget_mutants import BUDGETS
 from desk import Desk
-from sql_mutants import MUTANTS, SqlMutant
+from sql_mutants import MUTANTS as OTHERS
+from sql_mutants import SqlMutant
 from stories import STORIES
 
 import bursar.db.migrations
@@ -22,6 +25,7 @@ from bursar.db.connect import Role
 from bursar.db.engine import Database
 from scratch_database import ScratchDatabase
 
+MUTANTS: Final = (*OTHERS, *BUDGETS)
 SQL: Final = Path(bursar.db.migrations.__file__).parent / "sql"
 FUNCTION: Final = re.compile(r"^CREATE FUNCTION .*?(?=^CREATE |\Z)", re.MULTILINE | re.DOTALL)
 NOT_A_CATCH: Final = "42"
