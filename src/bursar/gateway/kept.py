@@ -163,10 +163,14 @@ def _not_found(key: KeyRecord, response_id: str, param: str | None = None) -> Ga
 def _said(kept: KeptResponse) -> list[Any]:
     """What one response adds to the conversation; reasoning that cannot be read back is left out."""
     content = orjson.loads(kept.content)
-    return [item for item in (*content["input"], *content["response"]["output"]) if _can_return(item)]
+    answered = content["response"].get("output")
+    said = [*content["input"], *(answered if isinstance(answered, list) else ())]
+    return [item for item in said if _can_return(item)]
 
 
 def _can_return(item: Any) -> bool:
+    if not isinstance(item, dict):
+        return False  # a provider's oddity; requests are checked
     return item.get("type") != "reasoning" or bool(item.get("encrypted_content"))
 
 

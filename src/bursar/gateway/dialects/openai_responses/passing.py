@@ -27,6 +27,7 @@ _DELTAS = (
     b"event: response.custom_tool_call_input.delta\n", b"event: response.refusal.delta\n",
 )  # fmt: skip
 """Frames that carry output and nothing that money or endings need: their text is read when somebody asks."""
+_ITEM_DONE: Final = "response.output_item.done"
 _WHOLE: Final = b"}\n\n"
 _ENDINGS = {"response.completed", "response.incomplete"}
 _ANSWERED = {"completed", "incomplete"}
@@ -43,6 +44,7 @@ class PassThroughExchange(SseExchange):
         self._response: dict[str, Any] | None = None
         self._last: dict[str, Any] | None = None
         self._latest = b""
+        self._items: dict[int, Any] = {}
 
     def answer(self, status: int, body: bytes) -> bytes:
         """The body itself, once it is known to be an answer."""
@@ -107,6 +109,8 @@ class PassThroughExchange(SseExchange):
         self._latest = frame
         if not isinstance(response, dict):
             self.measured.deliver(text_of_event(said))
+            if kind == _ITEM_DONE and isinstance(said.get("output_index"), int):
+                self._items[said["output_index"]] = said.get("item")
             return frame
         return self._read_response(kind, response, said, frame)
 
@@ -146,7 +150,12 @@ class PassThroughExchange(SseExchange):
                 self.measured.report(read, final=USAGE_INCOMPLETE not in read.flags)
 
     def _finish(self, response: dict[str, Any]) -> None:
-        """The answer is complete: why it ended, and, where it is kept, all of it."""
+        """The answer is complete: why it ended, and, where it is kept, all of it.
+
+        A stream's last event may leave the output out, which came in events before.
+        """
+        if response.get("output") is None and self._items:
+            response["output"] = [self._items[index] for index in sorted(self._items)]
         details = response.get("incomplete_details")
         reason = details.get("reason") if isinstance(details, dict) else None
         output = response.get("output")
