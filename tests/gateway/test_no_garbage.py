@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
+from messages_caller import ask_messages, headers_of, message_payload
 from proving import Customer
+from serving import EMBEDDINGS, IMAGES, draws, embeds
 
 from gateway_stack import MODELS
 
@@ -59,4 +61,62 @@ class TestAFinishedResponse:
         body = {"model": customer.models[kind], "input": "Hello", "stream": stream}
         for _ in range(REQUESTS):
             await customer.send(orjson.dumps(body), path="/v1/responses")
+        assert cycles() == Counter()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", MODELS)
+class TestAFinishedMessage:
+    @pytest.mark.usefixtures("uncollected")
+    async def test_is_freed_at_once(self, customer: Customer, kind: str, *, stream: bool) -> None:
+        for _ in range(REQUESTS):
+            await ask_messages(customer, kind, "hello there", stream=stream)
+        assert cycles() == Counter()
+
+    @pytest.mark.usefixtures("uncollected")
+    async def test_is_freed_when_it_was_only_counted(
+        self, customer: Customer, kind: str, *, stream: bool
+    ) -> None:
+        body = message_payload(customer, kind, "hello there", stream=stream)
+        for _ in range(REQUESTS):
+            await customer.send(body, path="/v1/messages/count_tokens", headers=headers_of(customer))
+        assert cycles() == Counter()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+class TestALimitedRequest:
+    @pytest.mark.usefixtures("uncollected")
+    async def test_is_freed_at_once(self, customer: Customer, *, stream: bool) -> None:
+        limits = {"requests_per_min": 10**6, "tokens_per_min": 10**9, "concurrent": 10}
+        await customer.change(
+            "UPDATE api_key SET limits = %s WHERE id = %s",
+            [orjson.dumps(limits).decode(), customer.api_key_id],
+        )
+        await customer.change(
+            "INSERT INTO budget (id, organisation_id, name, unit, amount, period, created_at)"
+            " VALUES (gen_random_uuid(), %s, 'test', 'requests', 1000000, 'day', now())",
+            [customer.organisation_id],
+        )
+        for _ in range(REQUESTS):
+            await customer.chat("openai", stream=stream)
+        assert cycles() == Counter()
+
+
+class TestFinishedVectorsAndPictures:
+    @pytest.mark.usefixtures("uncollected")
+    @pytest.mark.parametrize("kind", ["openai", "gemini"])
+    async def test_embeddings_are_freed_at_once(self, customer: Customer, kind: str) -> None:
+        upstream = {"openai": "text-embedding-3-small", "gemini": "gemini-embedding-2"}[kind]
+        model = await embeds(customer, kind, provider_model=upstream)
+        for _ in range(REQUESTS):
+            await customer.send(orjson.dumps({"model": model, "input": ["a", "b"]}), path=EMBEDDINGS)
+        assert cycles() == Counter()
+
+    @pytest.mark.usefixtures("uncollected")
+    @pytest.mark.parametrize("stream", [False, True])
+    async def test_pictures_are_freed_at_once(self, customer: Customer, *, stream: bool) -> None:
+        model = await draws(customer)
+        for _ in range(REQUESTS):
+            asked = {"model": model, "prompt": "a cat", "stream": stream}
+            await customer.send(orjson.dumps(asked), path=IMAGES)
         assert cycles() == Counter()
