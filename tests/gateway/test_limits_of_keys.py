@@ -378,3 +378,42 @@ class TestTheAddress:
             assert statuses == [200, 403, 200, 403]
         finally:
             limiter._trusted = trusted
+
+
+class TestShownLimits:
+    async def show(self, customer: Customer) -> dict[str, Any]:
+        reply = await customer.send(b"", path="/v1/limits", method="GET")
+        assert reply.status == 200
+        shown: dict[str, Any] = reply.json()
+        return shown
+
+    async def test_of_a_plain_key_are_its_requests(self, shared_stack: SharedStack) -> None:
+        async with new_customer(shared_stack, requests_per_min=60) as customer:
+            await customer.chat("openai")
+            shown = await self.show(customer)
+        (only,) = shown["data"]
+        assert shown["counted_in"] == "gateway"
+        assert (only["kind"], only["scope"], only["limit"], only["used"]) == (
+            "requests_per_min",
+            "key",
+            "60",
+            "2",
+        )
+        assert only["resets_at"].endswith("Z")
+
+    async def test_tell_all_that_applies(self, customer: Customer) -> None:
+        await limit(customer, tokens_per_min=1_000, concurrent=3, models={"gpt-*": {"requests_per_min": 5}})
+        await budget(customer, 10**9, "money", "day")
+        await budget(customer, 10, "requests", "once", api_key_id=customer.api_key_id)
+        customer.fault("openai", USED)
+        await customer.chat("openai", SAID, max_tokens=100)
+        shown = {(one["scope"], one["kind"]): one for one in (await self.show(customer))["data"]}
+        assert 0 < int(shown["key", "tokens_per_min"]["used"]) <= 17
+        assert shown["key", "concurrent"]["used"] == "0"
+        assert shown["model gpt-*", "requests_per_min"]["used"] == "1"
+        assert as_nano(shown["organisation", "money_day"]["used"]) == sale_of(in_fresh=10, out_text=7)
+        assert shown["organisation", "money_day"]["resets_at"].endswith("T00:00:00Z")
+        assert (shown["key", "requests_once"]["used"], shown["key", "requests_once"]["resets_at"]) == (
+            "1",
+            None,
+        )

@@ -21,6 +21,7 @@ from bursar.gateway.inbound import Inbound
 from bursar.gateway.kept import forget_response, show_response
 from bursar.gateway.pipeline import complete_chat, refuse
 from bursar.gateway.runtime import Gateway
+from bursar.gateway.shown_limits import show_limits
 from bursar.gateway.snapshot import KeyRecord
 from bursar.gateway.token_counts import count_tokens
 
@@ -105,6 +106,7 @@ def _by_version(otherwise: Look, anthropic: Look) -> Serve:
 
 EXACT: Final[Mapping[str, Place]] = {
     "/v1/chat/completions": Place(OPENAI_CHAT, {"POST": complete_chat}),
+    "/v1/limits": Place(OPENAI_CHAT, {"GET": looking(show_limits)}),
     "/v1/embeddings": Place(OPENAI_EMBEDDINGS, {"POST": complete_chat}),
     "/v1/images/generations": Place(OPENAI_IMAGES, {"POST": complete_chat}),
     "/v1/messages": Place(ANTHROPIC_MESSAGES, {"POST": complete_chat}),
