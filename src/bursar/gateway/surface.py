@@ -7,10 +7,11 @@ from urllib.parse import parse_qsl
 import orjson
 
 from bursar.core.chat import BadRequest
-from bursar.gateway import catalogue, models_by_version
+from bursar.gateway import catalogue, gemini_paths, models_by_version
 from bursar.gateway.dialects import Asked, Dialect
 from bursar.gateway.dialects.registry import (
     ANTHROPIC_MESSAGES,
+    GEMINI,
     OPENAI_CHAT,
     OPENAI_EMBEDDINGS,
     OPENAI_IMAGES,
@@ -90,14 +91,19 @@ async def _claude_model(gw: Gateway, key: KeyRecord, asked: Asked) -> Any:
     return models_by_version.show_model(gw.snapshot, key, asked.model or "")
 
 
-def _by_version(otherwise: Look, anthropic: Look) -> Serve:
-    """The same path in two dialects: Anthropic's for those who name a version of its API."""
-    plain, versioned = looking(otherwise), looking(anthropic)
+def _by_version(otherwise: Look, anthropic: Look, google: Look) -> Serve:
+    """The same path in three dialects.
+
+    Anthropic's for those who name a version of its API, Google's for those whose key is in its header.
+    """
+    plain, versioned, googled = looking(otherwise), looking(anthropic), looking(google)
 
     async def serve(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) -> None:
         if models_by_version.VERSION_HEADER in inbound.headers:
             _as_anthropic(inbound)
             await versioned(gw, inbound, ANTHROPIC_MESSAGES, asked)
+        elif gemini_paths.KEY_HEADER in inbound.headers:
+            await googled(gw, inbound, GEMINI, asked)
         else:
             await plain(gw, inbound, dialect, asked)
 
@@ -111,11 +117,16 @@ EXACT: Final[Mapping[str, Place]] = {
     "/v1/images/generations": Place(OPENAI_IMAGES, {"POST": complete_chat}),
     "/v1/messages": Place(ANTHROPIC_MESSAGES, {"POST": complete_chat}),
     "/v1/messages/count_tokens": Place(ANTHROPIC_MESSAGES, {"POST": count_tokens}),
-    "/v1/models": Place(OPENAI_CHAT, {"GET": _by_version(_models, _claude_models)}),
+    "/v1/models": Place(OPENAI_CHAT, {"GET": _by_version(_models, _claude_models, gemini_paths.list_models)}),
+    "/v1beta/models": Place(GEMINI, {"GET": looking(gemini_paths.list_models)}),
     "/v1/responses": Place(OPENAI_RESPONSES, {"POST": complete_chat}),
 }
 BELOW: Final[Mapping[str, Place]] = {
-    "/v1/models/": Place(OPENAI_CHAT, {"GET": _by_version(_model, _claude_model)}),
+    "/v1/models/": Place(
+        OPENAI_CHAT,
+        {"GET": _by_version(_model, _claude_model, gemini_paths.show_model), "POST": gemini_paths.act},
+    ),
+    "/v1beta/models/": Place(GEMINI, {"GET": looking(gemini_paths.show_model), "POST": gemini_paths.act}),
     "/v1/usage/": Place(OPENAI_CHAT, {"GET": looking(_usage)}),
     "/v1/responses/": Place(
         OPENAI_RESPONSES, {"GET": looking(show_response), "DELETE": looking(forget_response)}
@@ -140,6 +151,8 @@ async def serve(gw: Gateway, inbound: Inbound) -> None:
         served = refusing(_not_allowed(place) if place.methods else _unknown_url)
         if models_by_version.VERSION_HEADER in inbound.headers:
             dialect = ANTHROPIC_MESSAGES
+        elif gemini_paths.KEY_HEADER in inbound.headers or path.startswith("/v1beta/"):
+            dialect = GEMINI
     if dialect is ANTHROPIC_MESSAGES:
         _as_anthropic(inbound)
     await served(gw, inbound, dialect, asked)

@@ -1,6 +1,7 @@
 """Counting the tokens of a prompt before it is asked: by a provider that can, else by our estimate. Free."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import orjson
 import structlog
@@ -20,8 +21,19 @@ from bursar.gateway.snapshot import Credential, Route
 
 log = structlog.get_logger()
 
-SURFACE: Final = "anthropic_token_counts"
-"""What a provider that counts passes through, beside its dialects."""
+
+class Counting(NamedTuple):
+    """How one dialect counts: what a provider that does so passes through, and where the count stands."""
+
+    surface: str
+    field: str
+
+
+COUNTINGS: Final[Mapping[str, Counting]] = {
+    "anthropic_messages": Counting("anthropic_token_counts", "input_tokens"),
+    "gemini": Counting("gemini_token_counts", "totalTokens"),
+}
+"""By dialect."""
 COUNT_BYTES_MAX: Final = 64 * 1024
 
 
@@ -51,24 +63,24 @@ async def _count(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) 
     if gw.in_flight > gw.limits.in_flight_max:
         raise overloaded()
     body = await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
-    call = dialect.read(body, asked)
+    call, counting = dialect.read(body, asked), COUNTINGS[dialect.name]
     model = choose_model(gw.snapshot, key, call.model)
     offers = offers_for(gw.snapshot, key, model, call, gw.clock.now_ms())
     ways = [
         (offer.route, credential, surface)
         for offer in offers
-        if (surface := offer.route.provider.passes.get(SURFACE)) is not None
+        if (surface := offer.route.provider.passes.get(counting.surface)) is not None
         for credential in offer.route.credentials
     ]
     if not ways:
-        return {"input_tokens": call.input_tokens, "estimated": True}
+        return {counting.field: call.input_tokens, "estimated": True}
     gw.lookout.add(inbound)
     failed: ProviderFailure | None = None
     for route, credential, surface in ways[: gw.limits.attempts_max]:
         try:
-            return await _ask(gw, inbound, call, route, credential, surface)
+            return counted(await _ask(gw, inbound, call, route, credential, surface), counting.field)
         except ProviderFailure as failure:
-            failed = failure
+            failed = failure.with_traceback(None)  # a traceback would hold the frame that holds it
             if not failure.retryable:
                 break
     raise told(failed or broken_answer("The provider gave no count."))
@@ -76,7 +88,7 @@ async def _count(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) 
 
 async def _ask(  # noqa: PLR0913, PLR0917 - who asks what of whom, and how
     gw: Gateway, inbound: Inbound, call: Call, route: Route, credential: Credential, surface: PassThrough
-) -> dict[str, Any]:
+) -> bytes:
     """The provider's own count; raises `ProviderFailure` when it gives none."""
     attempt = Attempt(deployment=route.deployment, secret=credential.secret)
     request = surface.edit(call.raw, attempt, stream=False, headers=call.headers)
@@ -95,14 +107,15 @@ async def _ask(  # noqa: PLR0913, PLR0917 - who asks what of whom, and how
             answer.close()
     if not is_ok(answer):
         raise route.provider.failure(answer.status, answer.headers, body, attempt)
-    return _counted(body)
+    return body
 
 
-def _counted(body: bytes) -> dict[str, Any]:
+def counted(body: bytes, field: str) -> dict[str, Any]:
+    """The answer, once it is known to hold a count; raises `ProviderFailure` when it does not."""
     try:
-        counted = orjson.loads(body)
+        told = orjson.loads(body)
     except orjson.JSONDecodeError:
-        counted = None
-    if not isinstance(counted, dict) or type(counted.get("input_tokens")) is not int:
+        told = None
+    if not isinstance(told, dict) or type(told.get(field)) is not int:
         raise broken_answer("The provider's answer is no count.")
-    return counted
+    return told

@@ -56,8 +56,8 @@ class Call:
     on the high side; `max_tokens` his own output bound. `include_usage`: a stream's last frames tell usage
     and cost. `headers`: those of his that go to a provider of the same dialect. `stream_type`: the content
     type of a streamed answer. `service`: what the model is asked to do. `counts`: what is held for beside
-    text, such as pictures and the tokens they are drawn with, for all `n` of them. `meters`: dearer classes of
-    tokens it carries or may produce, such as sound. `variants`: what the price book may call this way of
+    text, such as pictures and the tokens they are drawn with, for all `n` of them. `meters`: dearer classes
+    of tokens it carries or may produce, such as sound. `variants`: what the price book may call this way of
     asking, after the model's name and a colon (`hd:1792x1024`), best first.
     `memory`: None in dialects whose answers cannot be referred to.
     """

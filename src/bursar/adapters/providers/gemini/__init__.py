@@ -17,7 +17,7 @@ from bursar.adapters.providers.gemini.answer import ResponseStream, read_respons
 from bursar.adapters.providers.gemini.dispositions import DISPOSITION
 from bursar.adapters.providers.gemini.embedding import EMBEDDER, EMBEDDINGS
 from bursar.adapters.providers.gemini.failures import failure_of
-from bursar.adapters.providers.gemini.passing import GENERATE
+from bursar.adapters.providers.gemini.passing import COUNTS, GENERATE
 from bursar.adapters.providers.gemini.paths import headers_for, path_of
 from bursar.adapters.providers.gemini.request import generate_body
 from bursar.core.chat import ChatAnswer, ChatRequest
@@ -31,7 +31,7 @@ class Gemini:
 
     @property
     def passes(self) -> Mapping[str, PassThrough]:
-        return {"gemini": GENERATE, "gemini_embeddings": EMBEDDINGS}
+        return {"gemini": GENERATE, "gemini_embeddings": EMBEDDINGS, "gemini_token_counts": COUNTS}
 
     @property
     def translator(self) -> Translator:

@@ -49,7 +49,34 @@ class Generate:
         return read_usage(raw, service_tier=service_tier)
 
 
+class Counts:
+    """`:countTokens`, which costs nothing: contents, or a whole request whose model is ours."""
+
+    def edit(
+        self,
+        raw: Mapping[str, Any],
+        attempt: Attempt,
+        *,
+        stream: bool,  # noqa: ARG002 - a count comes whole
+        headers: Mapping[str, str],  # noqa: ARG002 - this dialect has none
+    ) -> UpstreamRequest:
+        """The caller's own, under our model's name."""
+        body = {name: value for name, value in raw.items() if name != "model"}
+        whole = raw.get("generateContentRequest")
+        _check(whole if isinstance(whole, Mapping) else raw)
+        if isinstance(whole, Mapping):
+            model = attempt.deployment.provider_model.removeprefix("models/")
+            body["generateContentRequest"] = {**whole, "model": f"models/{model}"}
+        return UpstreamRequest(
+            path=path_of(attempt, "countTokens"), headers=headers_for(attempt), body=orjson.dumps(body)
+        )
+
+    def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage | None:  # noqa: ARG002 - free
+        return None
+
+
 GENERATE: Final = Generate()
+COUNTS: Final = Counts()
 
 
 def _bound(body: dict[str, Any], attempt: Attempt) -> None:
