@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
-from messages_caller import ask_messages, headers_of, message_payload
+from messages_caller import ask_messages, headers_of
 from proving import Customer
 from serving import EMBEDDINGS, IMAGES, draws, embeds
 
@@ -15,6 +15,7 @@ from gateway_stack import MODELS
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REQUESTS = 20
+COUNTS = "/v1/messages/count_tokens"
 
 
 @pytest.fixture
@@ -73,13 +74,15 @@ class TestAFinishedMessage:
             await ask_messages(customer, kind, "hello there", stream=stream)
         assert cycles() == Counter()
 
+
+@pytest.mark.parametrize("kind", MODELS)
+class TestAFinishedCount:
     @pytest.mark.usefixtures("uncollected")
-    async def test_is_freed_when_it_was_only_counted(
-        self, customer: Customer, kind: str, *, stream: bool
-    ) -> None:
-        body = message_payload(customer, kind, "hello there", stream=stream)
+    @pytest.mark.parametrize("more", [{}, {"of_tomorrow": 1}], ids=["counted", "refused"])
+    async def test_is_freed_at_once(self, customer: Customer, kind: str, more: dict[str, int]) -> None:
+        asked = {"model": customer.models[kind], "messages": [{"role": "user", "content": "Hello"}], **more}
         for _ in range(REQUESTS):
-            await customer.send(body, path="/v1/messages/count_tokens", headers=headers_of(customer))
+            await customer.send(orjson.dumps(asked), path=COUNTS, headers=headers_of(customer))
         assert cycles() == Counter()
 
 
