@@ -6,7 +6,8 @@ from typing import Final
 
 import pytest
 from office import office
-from own_key_scenes import STACK_SCENES
+from picture_mutants import PICTURES
+from picture_scenes import STACK_SCENES
 from python_mutants import MUTANTS, STACK_MUTANTS, PythonMutant
 from scenes import SCENES
 from swap import source_of, swapped, wrong_codes
@@ -21,7 +22,8 @@ from scratch_database import ScratchDatabase
 SCENE_S_MAX: Final = 20
 NOTICES: Final = (AssertionError, pytest.fail.Exception, Unfunded, TimeoutError)
 """What a scene raises when it does not end as it must; anything else is a mutant that proves nothing."""
-ALL: Final = (*MUTANTS, *STACK_MUTANTS)
+ON_STAGE: Final = (*STACK_MUTANTS, *PICTURES)
+ALL: Final = (*MUTANTS, *ON_STAGE)
 
 
 async def is_noticed_on_stage(database: ScratchDatabase, folder: Path, scene: str) -> bool:
@@ -67,7 +69,7 @@ class TestPythonMutants:
         async with office(emptied, tmp_path) as opened:
             await SCENES[scene](opened)
 
-    @pytest.mark.parametrize("mutant", STACK_MUTANTS, ids=lambda mutant: mutant.name)
+    @pytest.mark.parametrize("mutant", ON_STAGE, ids=lambda mutant: mutant.name)
     async def test_are_noticed_by_callers(
         self, emptied: ScratchDatabase, tmp_path: Path, mutant: PythonMutant
     ) -> None:
