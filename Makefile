@@ -10,7 +10,7 @@ NODE_READY := $(NODE_CLIENTS)/node_modules/.ready
 SUITES_READY := .venv-suites/.ready
 PYTEST_WORKERS ?= logical
 
-.PHONY: help setup demo test check format bench bench-peers env-example openapi lock clean
+.PHONY: help setup demo test check format bench bench-peers env-example openapi providers-doc lock clean
 .PHONY: db-migrate db-check db-revision
 
 help: ## this list
@@ -51,6 +51,7 @@ check: $(READY) ## format, lint, types, import contracts, tidiness, migrations, 
 	$(BIN)/python scripts/check_locks.py
 	$(BIN)/python scripts/check_migrations.py
 	$(BIN)/python scripts/openapi.py --check
+	$(BIN)/python scripts/providers_doc.py --check
 
 format: $(READY) ## format and mend what lint can mend
 	$(BIN)/ruff format .
@@ -71,6 +72,9 @@ env-example: $(READY) ## write .env.example from src/bursar/settings.py
 
 openapi: $(READY) ## write docs/openapi.json from the API
 	@$(BIN)/python scripts/openapi.py
+
+providers-doc: $(READY) ## write docs/providers.md from the provider contracts
+	@$(BIN)/python scripts/providers_doc.py
 
 lock: $(READY) ## newest versions that pyproject.toml allows into locks/ (needs the package index)
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header -o locks/runtime.txt pyproject.toml
