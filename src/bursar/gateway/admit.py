@@ -1,5 +1,6 @@
 """Fund before run: which model, at what price, how much it may cost at most, and a hold for it."""
 
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import structlog
@@ -35,6 +36,7 @@ CLAMPED_TOKENS_MIN: Final = 16  # an answer cut shorter than this serves nobody:
 _TEXT: Final = Reach(may_write_cache=True)
 _AUDIO: Final = Reach(may_write_cache=True, meters=frozenset({Meter.IN_AUDIO, Meter.OUT_AUDIO}))
 _NO_OUTPUT: Final = Reach()
+_MORE: Final = Reach(may_write_cache=True, counters=MappingProxyType({}))
 
 
 class SearchesNotPriced(ModelNotPriced):
@@ -226,8 +228,8 @@ class Funding:
 
 
 def extension(offer: Offer, key: KeyRecord, output_tokens: int) -> int:
-    """What so many more output tokens may cost."""
-    return hold_amount(offer.quote, 0, output_tokens, key.asset, _TEXT)
+    """What so many more output tokens may cost; what is paid per request is held for already."""
+    return hold_amount(offer.quote, 0, output_tokens, key.asset, _MORE)
 
 
 def reach_of(call: Call) -> Reach:

@@ -234,7 +234,8 @@ class Limiter:
             hold.settle(0)
             if spent.budget.unit is not Unit.MONEY or call.max_tokens is not None:
                 raise budget_refusal(spent, budgets, now_ms) from spent
-            return await self._hold_clamped(claim, budgets, funding, asking, spent)
+            covered = asking._replace(offers=funded.offers)
+            return await self._hold_clamped(claim, budgets, funding, covered, spent)
         except BaseException:
             hold.settle(0)
             raise

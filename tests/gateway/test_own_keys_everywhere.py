@@ -1,0 +1,168 @@
+"""Own credentials on every surface, and while requests are under way: holds, marks, wishes, what is left."""
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+import pytest
+from messages_caller import ask_messages
+from own_customer import OWN_SECRET, OWN_SECRETS, bring, fee_of, secrets_seen, set_fee, set_rules
+from proving import Customer, eventually, hold_of, input_estimate
+from serving import (
+    EMBEDDING_PRICES,
+    EMBEDDINGS,
+    IMAGES,
+    PICTURE_PRICES,
+    TOKEN_PRICES,
+    body,
+    draws,
+    embeds,
+    spent,
+)
+
+from bursar.core.fees import OWN_KEY
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SAID = "hello there"
+ASKED = input_estimate(SAID)
+
+
+async def outstanding(customer: Customer, **parameters: Any) -> int:
+    """What is held while the provider has the request; then the caller leaves."""
+    customer.stack.simulator.faults.add("silence_before_headers")
+    log = customer.stack.simulator.log
+    before = log.requests_total
+    async with customer.calling() as caller:
+        await customer.start(caller, "openai", SAID, **parameters)
+        await eventually(lambda: log.requests_total > before)
+        (account,) = [one for one in customer.accounts() if one.lease.outstanding]
+        held = int(account.lease.outstanding)
+        caller.reset()
+    await customer.usage()
+    return held
+
+
+class TestHolds:
+    async def test_are_for_the_fee(self, customer: Customer) -> None:
+        model = await customer.serve("openai")
+        await bring(customer, model)
+        await set_fee(customer, "5", "0.001")
+        held = await outstanding(customer, max_tokens=100)
+        due = fee_of(per_request="0.001", cache_write_5m=ASKED, out_text=100)
+        assert due <= held <= due + 1
+
+    async def test_are_for_our_price_where_ours_may_come_after(self, customer: Customer) -> None:
+        model = await customer.serve("openai")
+        await bring(customer, model)
+        await set_rules(customer, own_keys_fall_back=True)
+        assert await outstanding(customer, max_tokens=100) == hold_of(ASKED, 100)
+
+
+class TestMarks:
+    async def test_book_the_fee_and_no_cost(self, customer: Customer) -> None:
+        model = await customer.serve("openai")
+        await bring(customer, model)
+        customer.fault("openai", "input_tokens=10 output_tokens=400 slow_ms_per_event=20")
+        async with customer.calling() as caller:
+            await customer.start(caller, "openai", SAID, stream=True)
+            await caller.until(b"content")
+            marks: list[dict[str, Any]] = []
+            while not marks:
+                marks = await customer.marks()
+            caller.reset()
+        (mark,) = marks
+        assert (mark["cost"], mark["flags"], mark["outcome"]) == (0, [OWN_KEY], "crashed")
+        assert mark["sale"] == fee_of(**mark["quantities"])
+        await customer.usage()
+
+
+async def embedded(customer: Customer) -> tuple[str, int]:
+    model = await embeds(customer)
+    await bring(customer, model)
+    customer.fault("openai", "input_tokens=1000000")
+    await customer.send(body(model, input="one two"), path=EMBEDDINGS)
+    return OWN_SECRET, spent(EMBEDDING_PRICES, in_fresh=1_000_000)
+
+
+async def drawn_by_tokens(customer: Customer) -> tuple[str, int]:
+    model = await draws(customer)
+    await bring(customer, model)
+    customer.fault("openai", "input_tokens=20 output_tokens=1500")
+    await customer.send(body(model, prompt="a cat"), path=IMAGES)
+    return OWN_SECRET, spent(TOKEN_PRICES, in_fresh=20, out_image=1_500)
+
+
+async def drawn_by_the_piece(customer: Customer) -> tuple[str, int]:
+    model = await draws(customer, prices=PICTURE_PRICES)
+    await bring(customer, model)
+    await customer.send(body(model, prompt="a cat", n=2), path=IMAGES)
+    return OWN_SECRET, spent(PICTURE_PRICES, image=2)
+
+
+async def answered(customer: Customer) -> tuple[str, int]:
+    model = await customer.serve("openai")
+    await bring(customer, model)
+    asked = {"model": model, "input": SAID}
+    await customer.send(orjson.dumps(asked), path="/v1/responses")
+    (row,) = await customer.usage()
+    return OWN_SECRET, fee_of(100, **row["quantities"])
+
+
+async def messaged(customer: Customer) -> tuple[str, int]:
+    model = await customer.serve("anthropic")
+    await bring(customer, model, secret=OWN_SECRETS["anthropic"])
+    await ask_messages(customer, "anthropic", SAID)
+    (row,) = await customer.usage()
+    return OWN_SECRETS["anthropic"], fee_of(100, **row["quantities"])
+
+
+@pytest.mark.parametrize("asked", [embedded, drawn_by_tokens, drawn_by_the_piece, answered, messaged])
+class TestEverySurface:
+    async def test_is_sold_for_a_part_of_list_cost(
+        self, customer: Customer, asked: Callable[[Customer], Awaitable[tuple[str, int]]]
+    ) -> None:
+        secret, listed = await asked(customer)
+        row = await customer.one_row()
+        assert (row["status"], row["cost"], row["flags"]) == (200, 0, [OWN_KEY])
+        assert row["sale"] * 20 == listed > 0
+        assert secrets_seen(customer) == [secret]
+
+
+class TestWishes:
+    @pytest.mark.parametrize("how", ["body", "header"])
+    async def test_do_not_open_ours(self, customer: Customer, how: str) -> None:
+        other = await customer.serve("openai_compatible")
+        model = await customer.serve("openai")
+        await bring(customer, model)
+        customer.fault("openai", "status=401", count=None)
+        extra = {"models": [model, other]} if how == "body" else {}
+        headers = {"x-bursar-models": other} if how == "header" else {}
+        reply = await customer.send(
+            customer.payload("openai", SAID, **extra), headers={**customer.authorization, **headers}
+        )
+        assert (reply.status, reply.error["code"]) == (424, "own_key_refused")
+        assert set(secrets_seen(customer)) == {OWN_SECRET}
+
+
+class TestAFinishedRequest:
+    async def test_on_an_own_credential_is_freed_at_once(self, customer: Customer) -> None:
+        model = await customer.serve("openai", "openai_compatible")
+        await bring(customer, model)
+        await set_rules(customer, own_keys_fall_back=True)
+        gc.collect()
+        gc.disable()
+        try:
+            for stream in (False, True):
+                await customer.chat("openai", SAID, stream=stream)
+            await asyncio.sleep(0)
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left = {type(one).__module__ + "." + type(one).__name__ for one in gc.garbage}
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+        assert {kind for kind in left if kind.startswith(("bursar.gateway.", "bursar.core."))} == set()
