@@ -109,8 +109,6 @@ class TestWholeAnswers:
 
     @pytest.mark.parametrize("own", [False, True], ids=["json_schema", "googles_schema"])
     async def test_conform_to_a_schema(self, customer: Customer, kind: str, *, own: bool) -> None:
-        if kind == "anthropic" and own:
-            pytest.skip("Google's schema of a model leaves objects open, which the provider refuses")
         schema = (
             {"response_schema": Receipt} if own else {"response_json_schema": Receipt.model_json_schema()}
         )

@@ -10,7 +10,7 @@ from bursar.core.usage import Meter, Usage
 from bursar.gateway.dialects import EVENT_STREAM, Call
 from bursar.gateway.dialects.gemini.errors import error_object
 
-KEEP_ALIVE: Final = b"\n"
+KEEP_ALIVE: Final = b"\n\n"
 """Means nothing in either framing. A comment would: Google's own SDK takes its text for JSON."""
 TOLD: Final = ("cost", "currency", "balance")
 _MODALITIES: Final[Mapping[Meter, str]] = {
