@@ -15,9 +15,11 @@ from bursar.gateway.dialects import Asked, Call, Dialect
 from bursar.gateway.errors import GatewayError, internal_error, overloaded
 from bursar.gateway.forward import ERROR_BYTES_MAX, failure_of, is_ok, told
 from bursar.gateway.inbound import HungUp, Inbound
+from bursar.gateway.own_keys import told_as_own
 from bursar.gateway.pipeline import JSON_HEADERS, refuse
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.snapshot import Credential, Route
+from bursar.gateway.wishes import take_wishes
 
 log = structlog.get_logger()
 
@@ -64,8 +66,9 @@ async def _count(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) 
         raise overloaded()
     body = await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
     call, counting = dialect.read(body, asked), COUNTINGS[dialect.name]
+    wishes = take_wishes(inbound.headers, call.raw)
     model = choose_model(gw.snapshot, key, call.model)
-    offers = offers_for(gw.snapshot, key, model, call, gw.clock.now_ms())
+    offers = offers_for(gw.snapshot, key, model, call, gw.clock.now_ms(), wishes)
     ways = [
         (offer.route, credential, surface)
         for offer in offers
@@ -76,14 +79,16 @@ async def _count(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) 
         return {counting.field: call.input_tokens, "estimated": True}
     gw.lookout.add(inbound)
     failed: ProviderFailure | None = None
+    refusal: GatewayError | None = None
     for route, credential, surface in ways[: gw.limits.attempts_max]:
         try:
             return counted(await _ask(gw, inbound, call, route, credential, surface), counting.field)
         except ProviderFailure as failure:
             failed = failure.with_traceback(None)  # a traceback would hold the frame that holds it
+            refusal = told_as_own(route, credential, failed)
             if not failure.retryable:
                 break
-    raise told(failed or broken_answer("The provider gave no count."))
+    raise refusal or told(failed or broken_answer("The provider gave no count."))
 
 
 async def _ask(  # noqa: PLR0913, PLR0917 - who asks what of whom, and how
