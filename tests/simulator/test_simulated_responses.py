@@ -168,6 +168,7 @@ class TestRefusals:
             ({"max_output_tokens": 3}, "max_output_tokens"),
             ({"extra_body": {"temprature": 1}}, "temprature"),
             ({"previous_response_id": "resp_1"}, "'resp_1' not found"),
+            ({"include": ["reasoning.encrypted_content"]}, "Encrypted content is not supported"),
             ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "msg_1"),
             ({"input": [{"type": "function_call_output", "call_id": "c", "output": "1"}]}, "call_id c"),
             ({"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": ""}]}, "call c"),

@@ -22,6 +22,7 @@ SHAPES = shapes.load("openai_responses")
 REQUEST_TOKENS = 3
 ITEM_TOKENS = 4
 CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
+ENCRYPTED = "reasoning.encrypted_content"
 SAMPLING = ("temperature", "top_p")
 
 
@@ -139,6 +140,8 @@ def _check_model(raw: dict[str, Any], model: Model) -> None:
     for name in ("effort", "summary"):
         if wanted.get(name) is not None and not model.name.startswith("sim-"):
             raise refuse("unsupported_parameter", param=f"reasoning.{name}", hint="")
+    if ENCRYPTED in (raw.get("include") or ()) and not model.name.startswith("sim-"):
+        raise invalid("Encrypted content is not supported with this model.", "include")
     asked = raw.get("max_output_tokens") or 0
     if asked > model.output_max:
         raise invalid(f"max_output_tokens is too large: {asked}.", "max_output_tokens")

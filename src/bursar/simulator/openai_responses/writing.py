@@ -110,10 +110,12 @@ class _Writer:
     def reasoning(self) -> dict[str, Any]:
         thoughts = "".join(self._turn.thinking)
         shown = [{"type": "summary_text", "text": thoughts}] if thoughts and self._request.summarises else []
-        item: dict[str, Any] = {"id": f"rs_{STAMP}{STAMP}", "type": "reasoning", "summary": shown}
-        if "reasoning.encrypted_content" in (self._request.raw.get("include") or ()):
-            item["encrypted_content"] = f"gAAAAA{Dice(self._request.ask.seed).letters(40)}"
-        return item
+        return {
+            "id": f"rs_{STAMP}{STAMP}",
+            "type": "reasoning",
+            "summary": shown,
+            "encrypted_content": f"gAAAAA{Dice(self._request.ask.seed).letters(40)}",
+        }
 
     def part(self) -> dict[str, Any]:
         text = "".join(self._turn.text)

@@ -130,6 +130,25 @@ class TestAStream:
         assert (told["odd"], told["sequence_number"]) == (1, 0)
 
 
+class TestWhatIsAskedOfTheProvider:
+    """Reasoning that is kept must come back readable, but only models that reason may be asked for it."""
+
+    @pytest.mark.parametrize(
+        ("keeps", "asked", "include"),
+        [
+            (True, {"reasoning": {"effort": "low"}}, ["reasoning.encrypted_content"]),
+            (True, {"reasoning": {}, "include": ["x"]}, ["x", "reasoning.encrypted_content"]),
+            (True, {}, None),
+            (False, {"reasoning": {"effort": "low"}}, None),
+        ],
+    )
+    def test_is_encrypted_reasoning_where_it_is_kept(
+        self, *, keeps: bool, asked: dict[str, Any], include: list[str] | None
+    ) -> None:
+        _, exchange = opened(keeps=keeps, **asked)
+        assert orjson.loads(exchange.body).get("include") == include
+
+
 class TestAStreamThatFails:
     @pytest.mark.parametrize(
         "broken",

@@ -43,7 +43,7 @@ DISPOSITION: Mapping[str, Rule] = {
     "max_output_tokens": translated("lowered when the wallet covers less"),
     "store": translated("never at the provider; kept here where the organisation says so"),
     "previous_response_id": translated("what was said before is sent along"),
-    "include": translated("the encrypted reasoning is added to it when the response is kept here"),
+    "include": translated("where reasoning is asked for and kept here, it is asked for encrypted"),
     "background": refused("answers are given at once", neutral=(False,)),
     "conversation": _ELSEWHERE,
     "prompt": refused("prompts stored at the provider cannot be used"),

@@ -180,13 +180,18 @@ _NUMBERED = frozenset({"type", "sequence_number"})
 
 
 def sent_of(call: Call) -> dict[str, Any]:
-    """What goes to the provider: without reasoning of others; its own is asked for where it is kept."""
+    """What goes to the provider: without reasoning of others; its own is asked for where it is kept.
+
+    Only where the caller speaks of reasoning: a model that does not reason refuses to be asked for it, and
+    newer ones give it unasked.
+    """
     raw = call.raw
     given = raw["input"]
     if not isinstance(given, str) and any(is_ours(item) for item in given):
         raw = {**raw, "input": [item for item in given if not is_ours(item)]}
     include = raw.get("include") or []
-    if call.memory is not None and call.memory.keeps and ENCRYPTED not in include:
+    keeps = call.memory is not None and call.memory.keeps
+    if keeps and raw.get("reasoning") is not None and ENCRYPTED not in include:
         raw = {**raw, "include": [*include, ENCRYPTED]}
     return raw
 
