@@ -14,11 +14,33 @@ SAMPLE_PART: Final = 8  # a new figure counts for an eighth
 WORD: Final = (1 << 64) - 1
 
 
-class Lane:
-    """What is known of one route with one credential."""
+class Pace:
+    """How long something takes, smoothed, and when it was last heard of."""
 
-    __slots__ = ("asked_ms", "breaker", "credential_id", "is_own", "key", "model", "provider_id", "route_id",
-                 "sampled_ms", "stream_ms", "used_ms", "whole_ms")  # fmt: skip
+    __slots__ = ("at_ms", "took_ms")
+
+    def __init__(self) -> None:
+        self.took_ms: int | None = None
+        self.at_ms = 0
+
+    def note(self, took_ms: int, now_ms: int) -> None:
+        known = self.took_ms
+        self.took_ms = took_ms if known is None else known + (took_ms - known) // SAMPLE_PART
+        self.at_ms = now_ms
+
+    def recent(self, now_ms: int) -> int | None:
+        return self.took_ms if now_ms - self.at_ms < LATENCY_LIFE_MS else None
+
+
+class Lane:
+    """What is known of one route with one credential.
+
+    `whole`: until a plain answer was complete; `stream`: until a stream's first output. `asked_ms`,
+    `used_ms`: when it was last taken; `failed_ms`: when it last failed without an answer since.
+    """
+
+    __slots__ = ("asked_ms", "breaker", "credential_id", "failed_ms", "is_own", "key", "model", "provider_id",
+                 "route_id", "stream", "used_ms", "whole")  # fmt: skip
 
     def __init__(self, route: Route, credential_id: UUID) -> None:
         self.route_id = route.route_id
@@ -28,27 +50,25 @@ class Lane:
         self.is_own = route.is_own
         self.key = mix(mix(route.route_id.int & WORD) ^ (credential_id.int & WORD))
         self.breaker = Breaker(route.breaker)
-        self.whole_ms: int | None = None
-        self.stream_ms: int | None = None
-        self.sampled_ms = 0
+        self.whole = Pace()
+        self.stream = Pace()
+        self.failed_ms: int | None = None
         self.asked_ms = -EXPLORE_MS
         self.used_ms = 0
 
-    def sample(self, took_ms: int, now_ms: int, *, stream: bool) -> None:
-        """An answer began, or, when it is not streamed, was complete, after so long."""
-        known = self.stream_ms if stream else self.whole_ms
-        smooth = took_ms if known is None else known + (took_ms - known) // SAMPLE_PART
-        if stream:
-            self.stream_ms = smooth
-        else:
-            self.whole_ms = smooth
-        self.sampled_ms = now_ms
+    def answered(self, took_ms: int, now_ms: int, *, stream: bool) -> None:
+        """It began to answer a stream, or answered whole, after so long."""
+        (self.stream if stream else self.whole).note(took_ms, now_ms)
+        self.failed_ms = None
 
     def latency_ms(self, now_ms: int, *, stream: bool) -> int | None:
-        """The recent latency. None asks to find out; whoever is told so is expected to try this lane."""
-        known = self.stream_ms if stream else self.whole_ms
-        if known is not None and now_ms - self.sampled_ms < LATENCY_LIFE_MS:
-            return known
-        if now_ms - self.asked_ms < EXPLORE_MS:
+        """The recent latency. None asks to find out; whoever is told so is expected to try this lane.
+
+        One that failed counts as the slowest, until it is time to find out again.
+        """
+        if self.failed_ms is not None and now_ms - self.failed_ms < LATENCY_LIFE_MS:
             return UNKNOWN_MS
-        return None
+        known = (self.stream if stream else self.whole).recent(now_ms)
+        if known is None and now_ms - self.asked_ms < EXPLORE_MS:
+            return UNKNOWN_MS
+        return known

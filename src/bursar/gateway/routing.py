@@ -29,6 +29,7 @@ log = structlog.get_logger()
 LANES_MAX: Final = 20_000
 REPORT_ROWS_MAX: Final = 500
 REPORT_USED_MS: Final = 60_000
+SHARES: Final = 1_000  # a route's weight is shared by its credentials
 OUTPUT_GUESS: Final = 1_000  # tokens, to compare prices of requests that set no bound
 SECRET_REFUSED: Final = 401
 
@@ -126,7 +127,7 @@ class Routing:
     def succeeded(self, attempt: Attempt, now_ms: int, *, stream: bool) -> None:
         """The lane gave its first output, or its whole answer."""
         lane = attempt.lane
-        lane.sample(now_ms - attempt.started_mono_ms, now_ms, stream=stream)
+        lane.answered(now_ms - attempt.started_mono_ms, now_ms, stream=stream)
         if not (stream and attempt.is_probe):
             lane.breaker.end(now_ms, failed=False, probe=attempt.is_probe)
         if self._rests:
@@ -139,6 +140,8 @@ class Routing:
         """The lane gave no output. What the caller did wrong says nothing about it."""
         ours = {"server": True, "overloaded": True, "not_found": True}.get(failure.kind)
         attempt.lane.breaker.end(now_ms, failed=ours, probe=attempt.is_probe)
+        if ours:
+            attempt.lane.failed_ms = now_ms
         if failure.kind in {"rate_limited", "overloaded"}:
             self._cool(attempt.credential, failure.retry_after_s, now_ms)
         elif failure.kind in {"auth", "billing"}:
@@ -186,7 +189,7 @@ class Routing:
             "breaker": lane.breaker.state(now_ms).value,
             "calls": calls,
             "failures": failures,
-            "latency_ms": lane.stream_ms if lane.whole_ms is None else lane.whole_ms,
+            "latency_ms": lane.stream.took_ms if lane.whole.took_ms is None else lane.whole.took_ms,
             "cooling_ms": rest.until_ms - now_ms if rest is not None and rest.until_ms > now_ms else None,
         }
 
@@ -296,7 +299,7 @@ def _standings(
         yield Standing(
             lane.key,
             (place, route.priority, credential.priority),
-            route.weight,
+            max(1, route.weight * SHARES // len(route.credentials)),
             latency_ms,
             sale,
             cost,
