@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from messages_caller import ask_messages
+from messages_caller import ask_messages, headers_of
 from own_customer import OWN_SECRET, OWN_SECRETS, bring, fee_of, secrets_seen, set_fee, set_rules
 from proving import Customer, eventually, hold_of, input_estimate
 from serving import (
@@ -129,6 +129,22 @@ class TestEverySurface:
         assert (row["status"], row["cost"], row["flags"]) == (200, 0, [OWN_KEY])
         assert row["sale"] * 20 == listed > 0
         assert secrets_seen(customer) == [secret]
+
+
+class TestCounts:
+    async def test_of_tokens_are_asked_with_it_alone(self, customer: Customer) -> None:
+        model = await customer.serve("anthropic")
+        await bring(customer, model, secret=OWN_SECRETS["anthropic"])
+        wrong = "no-key-of-anthropic"
+        asked = orjson.dumps({"model": model, "messages": [{"role": "user", "content": SAID}]})
+        path, headers = "/v1/messages/count_tokens", headers_of(customer)
+        assert (await customer.send(asked, path=path, headers=headers)).status == 200
+        await customer.change("DELETE FROM own_credential")
+        await bring(customer, model, secret=wrong)
+        reply = await customer.send(asked, path=path, headers=headers)
+        assert (reply.status, reply.json()["error"]["code"]) == (424, "own_key_refused")
+        assert secrets_seen(customer) == [OWN_SECRETS["anthropic"], wrong]
+        assert await customer.usage() == []
 
 
 class TestWishes:
