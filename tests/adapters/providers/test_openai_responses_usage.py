@@ -72,6 +72,15 @@ class TestReadUsage:
         assert usage is not None
         assert usage.quantities == {Meter.IN_FRESH: 7, Meter.OUT_TEXT: 2}
 
+    def test_knows_by_the_sum_where_reasoning_is_counted(self) -> None:
+        raw = {"input_tokens": 7, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 3}}
+        inside, beside = (read_usage({**raw, "total_tokens": total}) for total in (12, 15))
+        assert inside is not None
+        assert beside is not None
+        assert inside.quantities == {Meter.IN_FRESH: 7, Meter.OUT_TEXT: 2, Meter.OUT_REASONING: 3}
+        assert beside.quantities == {Meter.IN_FRESH: 7, Meter.OUT_TEXT: 5, Meter.OUT_REASONING: 3}
+        assert inside.flags == beside.flags == ()
+
     @pytest.mark.parametrize(
         ("raw", "flag"),
         [

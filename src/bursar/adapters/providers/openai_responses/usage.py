@@ -33,13 +33,15 @@ def read_usage(raw: Mapping[str, Any], *, service_tier: str | None = None) -> Us
         reader.flag(USAGE_INCOMPLETE)
     sent = max(0, (total or 0) - (came or 0)) if sent is None else sent
     came = max(0, (total or 0) - sent) if came is None else came
+    reasoned = reader.count("reasoning_tokens", "output_tokens_details")
+    if reasoned and total == sent + came + reasoned:
+        came += reasoned  # this server counts reasoning beside the visible output
     if total not in {None, sent + came}:
         reader.flag(FLAG_TOTAL_MISMATCH)
     parts = {Meter.CACHE_READ: reader.count("cached_tokens", _DETAILS), **_cache_writes(reader)}
-    reasoning = {Meter.OUT_REASONING: reader.count("reasoning_tokens", "output_tokens_details")}
     quantities = {
         **split(Meter.IN_FRESH, sent, parts, reader),
-        **split(Meter.OUT_TEXT, came, reasoning, reader),
+        **split(Meter.OUT_TEXT, came, {Meter.OUT_REASONING: reasoned}, reader),
     }
     return Usage(
         quantities={meter: quantity for meter, quantity in quantities.items() if quantity},
