@@ -113,3 +113,20 @@ class TestParse:
 
     def test_data_may_be_empty(self) -> None:
         assert parse(b"data\n\n") == Event("", b"")
+
+
+class TestNamedEvents:
+    @given(
+        st.binary(max_size=8),
+        st.lists(st.binary(max_size=8), min_size=1, max_size=3),
+        st.sampled_from([b"event: ", b"event:"]),
+    )
+    def test_read_the_same_whatever_ends_their_lines(
+        self, name: bytes, lines: list[bytes], field: bytes
+    ) -> None:
+        name, *lines = (part.translate(None, b"\r\n") for part in (name, *lines))
+        written = [field + name, *(b"data: " + line for line in lines), b"", b""]
+        plain, windows = parse(b"\n".join(written)), parse(b"\r\n".join(written))
+        assert plain == windows
+        assert plain is not None
+        assert plain.data == b"\n".join(lines)

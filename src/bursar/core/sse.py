@@ -98,6 +98,10 @@ def parse(frame: bytes) -> Event | None:
     """The event a frame carries; `None` for comments, blank lines and frames without data."""
     if frame.startswith(b"data: ") and frame.find(b"\n") == len(frame) - len(b"\n\n") and b"\r" not in frame:
         return Event("", frame[6:-2])
+    if frame.startswith(b"event: ") and frame.endswith(b"\n\n") and b"\r" not in frame:
+        name, _, rest = frame[7:-2].partition(b"\n")
+        if rest.startswith(b"data: ") and b"\n" not in rest:
+            return Event(name.decode("utf-8", "replace"), rest[6:])
     return _parse_lines(frame)
 
 

@@ -186,14 +186,16 @@ def is_plain(chunk: bytes) -> bool:
     JSON holds no line ends, and an unescaped quote cannot stand inside a JSON string, so the searches are
     certain; what looks unusual is read in full instead.
     """
-    frames = chunk.count(b"\n\n" + FRAME_START) + 1
+    if (
+        not (chunk.startswith(FRAME_START) and chunk.endswith(b"}\n\n"))
+        or b'"error"' in chunk
+        or b"\r" in chunk
+    ):
+        return False
+    lines = chunk.count(b"\n")
     return (
-        chunk.startswith(FRAME_START)
-        and chunk.endswith(b"}\n\n")
-        and chunk.count(b"\n") == _LINES_PER_FRAME * frames
-        and b"\r" not in chunk
-        and chunk.count(b'"type":"content_block_delta"') == frames
-        and b'"error"' not in chunk
+        lines == _LINES_PER_FRAME
+        or lines == _LINES_PER_FRAME * chunk.count(b"\n\n" + FRAME_START) + _LINES_PER_FRAME
     )
 
 
