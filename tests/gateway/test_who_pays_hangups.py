@@ -131,7 +131,7 @@ class TestHangupBeforeOutput:
             await customer.start(caller, kind, SAID, stream=stream, max_tokens=5)
             await eventually(lambda: provider.visits)
             caller.hang_up()
-            await asyncio.sleep(0.02)
+            await eventually(lambda: customer.gw.background)
             go_on.set()
             row = await customer.one_row()
         assert row["sale"] == hold_of(ASKED, 5)
