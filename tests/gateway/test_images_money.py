@@ -1,6 +1,7 @@
 """Pictures, from key to ledger: sold by the piece or by their tokens, and who pays when something fails."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -232,7 +233,8 @@ class TestWhoPays:
         assert (row["outcome"], row["sale"], row["cost"]) == ("provider_error_before_output", 0, 0)
 
     async def test_the_caller_who_hangs_up_for_the_picture_that_was_made(self, customer: Customer) -> None:
-        """Its maker went on to the end: the gateway reads on and books what was measured."""
+        """Its maker went on to the end: the gateway reads on and books what was measured, however late."""
+        customer.gw.limits = replace(customer.gw.limits, drain_ms=1)
         may_answer = asyncio.Event()
 
         async def slow(visit: Visit) -> None:
@@ -246,6 +248,7 @@ class TestWhoPays:
                 await eventually(lambda: provider.visits)
                 caller.hang_up()
                 await eventually(lambda: customer.gw.background)
+            await asyncio.sleep(0.05)
             may_answer.set()
             row = await customer.one_row()
         assert (row["outcome"], row["status"]) == ("hangup_before_output", 499)

@@ -7,6 +7,7 @@ import structlog
 from bursar.adapters.providers import ProviderFailure
 from bursar.adapters.upstream import Answer, UpstreamError
 from bursar.core.payer import Outcome
+from bursar.core.service import Service
 from bursar.gateway.flushing import NotDurable
 from bursar.gateway.forward import is_ok
 from bursar.gateway.measure import hangup
@@ -104,7 +105,7 @@ async def _drain(gw: Gateway, ticket: Ticket, attempt: Attempt) -> bool:
     """
     request_id = str(ticket.request_id)
     try:
-        async with asyncio.timeout(gw.limits.drain_ms / 1000):
+        async with asyncio.timeout(_patience_ms(gw, ticket, attempt) / 1000):
             await _read_on(gw, ticket, attempt)
     except (TimeoutError, UpstreamError) as error:
         log.info("drain.incomplete", request_id=request_id, error=str(error) or "time is up")
@@ -118,6 +119,13 @@ async def _drain(gw: Gateway, ticket: Ticket, attempt: Attempt) -> bool:
     finally:
         _stop(attempt)
     return False
+
+
+def _patience_ms(gw: Gateway, ticket: Ticket, attempt: Attempt) -> int:
+    """A picture may be under way for minutes before a byte of it comes: as long as a caller would wait."""
+    if ticket.call.service is Service.IMAGES:
+        return max(gw.limits.drain_ms, attempt.offer.route.timeouts.first_byte_ms)
+    return gw.limits.drain_ms
 
 
 async def _read_on(gw: Gateway, ticket: Ticket, attempt: Attempt) -> None:
