@@ -295,6 +295,16 @@ _REQUESTS: Final[Mapping[str, tuple[Words, ...]]] = {
             "该模型不支持参数“{param}”：{why}。",
         ),
         Words(
+            "'store' is not supported: this organisation keeps no responses.",
+            "'store' 매개변수를 지원하지 않습니다. 이 조직은 응답을 보관하지 않습니다.",
+            "不支持参数“store”：该组织不保存响应。",
+        ),
+        Words(
+            "'stream' is not supported: a kept response is told at once.",
+            "'stream' 매개변수를 지원하지 않습니다. 보관된 응답은 한 번에 전달됩니다.",
+            "不支持参数“stream”：已保存的响应会一次性返回。",
+        ),
+        Words(
             "Searches by the model {name} have no price here.",
             "{name} 모델의 검색에는 아직 가격이 없습니다.",
             "模型 {name} 的搜索在此处尚无价格。",
