@@ -252,10 +252,10 @@ class TestThinking:
             ("gemini-2.5-pro", "max", {"thinkingBudget": 32_768, "includeThoughts": True}),
             ("gemini-2.5-flash-lite", "minimal", {"thinkingBudget": 512, "includeThoughts": True}),
             ("gemini-2.0-flash", "none", {}),
-            ("gemini-3-pro-preview", "medium", {"thinkingLevel": "high", "includeThoughts": True}),
-            ("gemini-3.1-pro-preview", "minimal", {"thinkingLevel": "low", "includeThoughts": True}),
-            (SIGNING, "minimal", {"thinkingLevel": "minimal", "includeThoughts": True}),
-            (SIGNING, "xhigh", {"thinkingLevel": "high", "includeThoughts": True}),
+            ("gemini-3-pro-preview", "medium", {"thinkingLevel": "HIGH", "includeThoughts": True}),
+            ("gemini-3.1-pro-preview", "minimal", {"thinkingLevel": "LOW", "includeThoughts": True}),
+            (SIGNING, "minimal", {"thinkingLevel": "MINIMAL", "includeThoughts": True}),
+            (SIGNING, "xhigh", {"thinkingLevel": "HIGH", "includeThoughts": True}),
         ],
     )
     def test_follows_the_effort(self, model: str, effort: str, sent: dict[str, Any]) -> None:

@@ -135,7 +135,11 @@ _CALLING = record(
     }
 )
 _THINKING = record(
-    {"includeThoughts": boolean, "thinkingBudget": integer(-1), "thinkingLevel": choice(*LEVELS)}
+    {
+        "includeThoughts": boolean,
+        "thinkingBudget": integer(-1),
+        "thinkingLevel": choice(*LEVELS, *map(str.lower, LEVELS)),
+    }
 )
 _GENERATION = record(
     {

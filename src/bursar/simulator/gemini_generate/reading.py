@@ -134,7 +134,7 @@ def _thinking_tokens(raw: dict[str, Any], model: Model) -> int:
     config = (raw.get("generationConfig") or {}).get("thinkingConfig") or {}
     budget, level = config.get("thinkingBudget"), config.get("thinkingLevel")
     if level is not None:
-        return LEVEL_TOKENS.get(level, THINKING_TOKENS)
+        return LEVEL_TOKENS.get(level.upper(), THINKING_TOKENS)
     if budget is not None and budget != DYNAMIC_BUDGET:
         return min(THINKING_TOKENS, int(budget))
     if budget is not None or model.thinks_unasked:

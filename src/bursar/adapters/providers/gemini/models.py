@@ -58,9 +58,9 @@ def budgets(model: str) -> Budgets | None:
 
 
 def level(model: str, effort: str) -> str:
-    """The level of thinking that comes nearest to an effort, which is not `none`."""
+    """The level, as the API's enum has it, that comes nearest to an effort other than `none`."""
     known = next(levels for start, levels in _LEVELS if bare(model).startswith(start))
-    return next(one for one in _NEAREST[effort] if one in known)
+    return next(one for one in _NEAREST[effort] if one in known).upper()
 
 
 def signs_calls(model: str) -> bool:
