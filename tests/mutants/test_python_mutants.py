@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from limit_mutants import LIMITS
+from limit_scenes import STACK_SCENES
 from office import office
 from picture_mutants import PICTURES
-from picture_scenes import STACK_SCENES
 from python_mutants import MUTANTS, STACK_MUTANTS, PythonMutant
 from scenes import SCENES
 from swap import source_of, swapped, wrong_codes
@@ -22,7 +23,7 @@ from scratch_database import ScratchDatabase
 SCENE_S_MAX: Final = 20
 NOTICES: Final = (AssertionError, pytest.fail.Exception, Unfunded, TimeoutError)
 """What a scene raises when it does not end as it must; anything else is a mutant that proves nothing."""
-ON_STAGE: Final = (*STACK_MUTANTS, *PICTURES)
+ON_STAGE: Final = (*STACK_MUTANTS, *PICTURES, *LIMITS)
 ALL: Final = (*MUTANTS, *ON_STAGE)
 
 
