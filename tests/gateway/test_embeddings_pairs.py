@@ -81,3 +81,61 @@ class TestAtGemini:
         assert reply.error["code"]
         row = await customer.one_row()
         assert (row["outcome"], row["sale"]) == ("provider_error_before_output", 0)
+
+
+SINGLE, BATCH = "embedContent", "batchEmbedContents"
+
+
+def content(text: str, **options: Any) -> dict[str, Any]:
+    return {"content": {"parts": [{"text": text}]}, **options}
+
+
+class TestAtOpenAIForCallersOfGemini:
+    async def _ask(self, customer: Customer, action: str, asked: dict[str, Any], **provider: Any) -> Any:
+        model = await embeds(customer, "openai", **provider)
+        return await customer.send(orjson.dumps(asked), path=f"/v1beta/models/{model}:{action}")
+
+    async def test_one_content_gets_one_vector(self, customer: Customer) -> None:
+        reply = await self._ask(customer, SINGLE, content("one two", outputDimensionality=16))
+        row = await customer.one_row()
+        assert (reply.status, len(reply.json()["embedding"]["values"])) == (200, 16)
+        assert sent(customer) == {
+            "model": "text-embedding-3-small",
+            "input": ["one two"],
+            "encoding_format": "float",
+            "dimensions": 16,
+        }
+        assert (row["outcome"], row["dialect"]) == ("completed", "gemini_embeddings")
+        assert row["sale"] == sold(EMBEDDING_PRICES, in_fresh=row["quantities"]["in_fresh"])
+        assert reply.json()["usageMetadata"]["promptTokenCount"] == row["input_tokens"]
+
+    async def test_a_batch_gets_its_vectors_in_order(self, customer: Customer) -> None:
+        asked = {"requests": [content(text) for text in ("one", "two", "one")]}
+        vectors = [one["values"] for one in (await self._ask(customer, BATCH, asked)).json()["embeddings"]]
+        assert vectors[0] == vectors[2] != vectors[1]
+
+    @pytest.mark.parametrize("option", ["taskType", "title"])
+    async def test_what_openai_cannot_do_is_refused_by_the_callers_name(
+        self, customer: Customer, option: str
+    ) -> None:
+        asked = content("one", **{option: "RETRIEVAL_QUERY" if option == "taskType" else "A title"})
+        reply = await self._ask(customer, SINGLE, asked)
+        assert 400 <= reply.status < 500
+        assert option in reply.json()["error"]["message"]
+        assert await customer.usage() == []
+
+    async def test_a_model_for_chats_is_refused_before_money_is_held(self, customer: Customer) -> None:
+        path = f"/v1beta/models/{customer.models['openai']}:{SINGLE}"
+        reply = await customer.send(orjson.dumps(content("one")), path=path)
+        assert reply.status == 400
+        assert "cannot be asked at" in reply.json()["error"]["message"]
+        assert await customer.usage() == []
+
+    @pytest.mark.parametrize("script", ["status=500", "garbage", "fewer"])
+    async def test_an_error_there_comes_in_googles_shape(self, customer: Customer, script: str) -> None:
+        customer.fault("openai", script)
+        reply = await self._ask(customer, SINGLE, content("one"))
+        row = await customer.one_row()
+        assert reply.status >= 500
+        assert reply.json()["error"]["status"]
+        assert (row["outcome"], row["sale"]) == ("provider_error_before_output", 0)
