@@ -117,6 +117,29 @@ class TestRequest:
             "content-type": "application/json",
         }
 
+    def test_leaves_out_thoughts_of_other_providers_models(self) -> None:
+        """A conversation that was begun elsewhere goes on: only Anthropic's own thoughts are signed."""
+        unsigned = {"type": "thinking", "thinking": "elsewhere", "signature": ""}
+        signed = {"type": "thinking", "thinking": "here", "signature": "s"}
+        text = {"type": "text", "text": "x"}
+        talk = [
+            *HELLO,
+            {"role": "assistant", "content": [unsigned, text]},
+            *HELLO,
+            {"role": "assistant", "content": [unsigned]},
+            *HELLO,
+            {"role": "assistant", "content": [signed, text]},
+            *HELLO,
+        ]
+        assert orjson.loads(exchange(messages=talk).body)["messages"] == [
+            *HELLO,
+            {"role": "assistant", "content": [text]},
+            *HELLO,
+            *HELLO,
+            {"role": "assistant", "content": [signed, text]},
+            *HELLO,
+        ]
+
     @pytest.mark.parametrize(
         ("asked", "gateway", "written"), [(80, None, 80), (80, 50, 50), (20, 50, 20), (64_001, None, 64_000)]
     )

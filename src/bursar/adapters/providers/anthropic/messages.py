@@ -65,6 +65,7 @@ class Messages:
             **raw,
             "model": attempt.deployment.provider_model,
             "max_tokens": min(bound for bound in bounds if bound is not None),
+            "messages": without_unsigned(raw["messages"]),
         }
         return UpstreamRequest(
             path=MESSAGES_PATH, headers=request_headers(attempt.secret, headers), body=orjson.dumps(body)
@@ -87,13 +88,41 @@ class TokenCounts:
     ) -> UpstreamRequest:
         """The caller's request with our model name."""
         refuse_unsold(raw)
-        body = {**raw, "model": attempt.deployment.provider_model}
+        messages = without_unsigned(raw["messages"])
+        body = {**raw, "model": attempt.deployment.provider_model, "messages": messages}
         return UpstreamRequest(
             path=COUNT_PATH, headers=request_headers(attempt.secret, headers), body=orjson.dumps(body)
         )
 
     def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage | None:  # noqa: ARG002 - nothing is used
         return None
+
+
+def without_unsigned(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages without thoughts that nobody signed: other providers' models had them.
+
+    A conversation may go on here that was begun there. Anthropic signs its own and refuses all others.
+    """
+    if not any(_is_unsigned(block) for message in messages for block in _own_blocks(message)):
+        return messages
+    kept = []
+    for message in messages:
+        blocks = _own_blocks(message)
+        signed = [block for block in blocks if not _is_unsigned(block)]
+        if len(signed) == len(blocks):
+            kept.append(message)
+        elif signed:
+            kept.append({**message, "content": signed})
+    return kept
+
+
+def _own_blocks(message: Mapping[str, Any]) -> list[Any]:
+    content = message.get("content")
+    return content if isinstance(content, list) and message.get("role") == "assistant" else []
+
+
+def _is_unsigned(block: Mapping[str, Any]) -> bool:
+    return block.get("type") == "thinking" and block.get("signature") == ""
 
 
 def refuse_unsold(raw: Mapping[str, Any]) -> None:
