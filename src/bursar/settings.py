@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field(
         default="",
+        pattern=r"^$|^(redis|rediss|unix)://",
         description="Redis or Valkey that gateways share rate limits in, such as redis://host:6379/0. Empty: "
         "each process counts by itself.",
     )

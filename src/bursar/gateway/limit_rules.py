@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from bursar.core.limits import Period, Rule, Unit, rules_of
@@ -34,7 +34,9 @@ class Limits:
         return Limits(rules=self.rules + other.rules, budgets=self.budgets + other.budgets)
 
 
-NO_LIMITS = Limits()
+NO_LIMITS: Final = Limits()
+PLAIN: Final = {"requests_per_min"}
+"""A key whose stored limits are no more than this has a path of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +82,17 @@ class RuleBook:
         """
         stored, key_id = row["limits"] or {}, row["id"]
         own = self._budgets.get(("key", key_id), [])
-        plain = [one for one in own if one["model"] is None and one["provider_id"] is None]
-        always = Limits(
-            rules=rules_of(stored, f"key:{key_id}", "key"), budgets=_allotments(plain, "key")
-        ) + self._of_organisation(row["organisation_id"])
-        models = self._models(stored, key_id, own)
-        providers = self._providers(stored, key_id, own)
-        is_plain = set(stored) <= {"requests_per_min"} and len(always.rules) <= 1 and not always.budgets
-        if (is_plain and _only_key(always)) and not models and not providers:
+        of_organisation = self._of_organisation(row["organisation_id"])
+        if set(stored) <= PLAIN and not own and not of_organisation:
             return None
-        burst = stored.get("requests_burst") or 0
-        return KeyLimits(always=always, models=models, providers=providers, burst=burst)
+        plain = [one for one in own if one["model"] is None and one["provider_id"] is None]
+        of_key = Limits(rules=rules_of(stored, f"key:{key_id}", "key"), budgets=_allotments(plain, "key"))
+        return KeyLimits(
+            always=of_key + of_organisation,
+            models=self._models(stored, key_id, own),
+            providers=self._providers(stored, key_id, own),
+            burst=stored.get("requests_burst") or 0,
+        )
 
     def of_credential(self, row: Mapping[str, Any]) -> Limits | None:
         """None: not limited. Raises as `of_key`."""
@@ -102,13 +104,13 @@ class RuleBook:
         return limits or None
 
     def _of_organisation(self, organisation_id: UUID) -> Limits:
+        stored = self._organisations.get(organisation_id, {})
+        budgets = self._budgets.get(("organisation", organisation_id), ())
+        if not stored and not budgets:
+            return NO_LIMITS
         return Limits(
-            rules=rules_of(
-                self._organisations.get(organisation_id, {}),
-                f"organisation:{organisation_id}",
-                "organisation",
-            ),
-            budgets=_allotments(self._budgets.get(("organisation", organisation_id), ()), "organisation"),
+            rules=rules_of(stored, f"organisation:{organisation_id}", "organisation"),
+            budgets=_allotments(budgets, "organisation"),
         )
 
     def _models(
@@ -174,10 +176,6 @@ def budget_of(row: Mapping[str, Any]) -> Budget:
 
 def _allotments(rows: Iterable[Mapping[str, Any]], scope: str) -> tuple[Allotment, ...]:
     return tuple(Allotment(budget_of(row), scope) for row in rows)
-
-
-def _only_key(limits: Limits) -> bool:
-    return all(rule.scope == "key" for rule in limits.rules)
 
 
 def _subject_of(row: Mapping[str, Any]) -> tuple[str, UUID]:

@@ -122,6 +122,13 @@ class TestRequestsAtOnce:
         await counters.renew([(check.counter, "long")], NOW_MS + CLAIM_LIFE_MS // 2)
         assert (await counters.admit([check], "x", NOW_MS + CLAIM_LIFE_MS + 1)).refused == 0
 
+    async def test_that_ended_are_not_brought_back(self, counters: RateCounters) -> None:
+        check = at_once(new_name(), 1)
+        await counters.admit([check], "over", NOW_MS)
+        await counters.correct([Change(check, 0, "over")], NOW_MS)
+        await counters.renew([(check.counter, "over")], NOW_MS)
+        assert (await counters.look([check], NOW_MS))[0].remaining == 1
+
     async def test_that_end_without_a_claim_change_nothing(self, counters: RateCounters) -> None:
         check = at_once(new_name(), 1)
         await counters.correct([Change(check, 0, "nobody")], NOW_MS)

@@ -35,7 +35,10 @@ class RateCounters(Protocol):
         ...
 
     async def renew(self, claims: Sequence[tuple[str, str]], now_ms: int) -> None:
-        """These (counter, claim) go on: without this a claim ends `CLAIM_LIFE_MS` after it was made."""
+        """These (counter, claim) go on: without this a claim may end a minute after it was made.
+
+        One that has ended stays so.
+        """
         ...
 
     async def look(self, checks: Sequence[Check], now_ms: int) -> tuple[Standing, ...]:

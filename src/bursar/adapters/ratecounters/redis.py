@@ -110,7 +110,8 @@ for i, key in ipairs(KEYS) do
     if kind == 'ended' then
         redis.call('ZREM', key, claim)
     elseif kind == 'goes_on' then
-        redis.call('ZADD', key, now + life, claim)
+        -- XX: one that ended while this was on its way stays ended.
+        redis.call('ZADD', key, 'XX', now + life, claim)
         redis.call('PEXPIRE', key, life + 1000)
     else
         local stored = redis.call('GET', key)
