@@ -38,6 +38,7 @@ SECRETS = {
     "anthropic": "sk-ant-test",
     "gemini": "AIzaSyTestGemini",
     "openai_compatible": "sk-test-compat",
+    **{kind: f"sk-test-{kind}" for kind in ("xai", "mistral", "deepseek", "openrouter", "azure_openai")},
 }
 # Per million tokens, in USD: what we pay and what our customer pays (20 % more).
 PRICES = {

@@ -318,7 +318,7 @@ class Customer:
                 " VALUES (%s, %s, %s, 'test', %s, now())",
                 [uuid4(), provider_id, box.seal(f"{SECRETS[kind]}-{number}".encode()), number],
             )
-        upstream = told.get("provider_model", MODELS[kind])
+        upstream = told.get("provider_model") or MODELS[kind]
         await connection.execute(
             "INSERT INTO route (id, model_id, provider_id, provider_model, priority, created_at)"
             " VALUES (%s, %s, %s, %s, %s, now())",

@@ -8,10 +8,10 @@ Start one in a test:
 * `await serve(host, port, settings=…)` from an entry point.
 
 `simulator.base_url` is `http://host:port`: OpenAI clients take `base_url + "/v1"`, Anthropic and Gemini
-clients `base_url`, OpenAI-compatible ones `base_url + "/compat/v1"`. Any `sk-…` key is good for OpenAI,
-any `sk-ant-…` for Anthropic and any `AIza…` for Gemini. How to misbehave is written in `faults`, how to look
-inside in `control`. Nothing here is shared with the code under test, so that an error is not made twice the
-same way.
+clients `base_url`, OpenAI-compatible ones `base_url + "/compat/v1"`, or a path of `variants`. Any `sk-…` key
+is good for OpenAI, any `sk-ant-…` for Anthropic and any `AIza…` for Gemini. How to misbehave is written in
+`faults`, how to look inside in `control`. Nothing here is shared with the code under test, so that an error
+is not made twice the same way.
 """
 
 from bursar.simulator.server import Simulator, in_thread, running, serve

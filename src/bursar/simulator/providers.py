@@ -7,7 +7,7 @@ from hashlib import blake2b
 from types import ModuleType
 from urllib.parse import parse_qs
 
-from bursar.simulator import shapes
+from bursar.simulator import shapes, variants
 from bursar.simulator.anthropic_messages import errors as anthropic_errors
 from bursar.simulator.anthropic_messages import reading as anthropic_reading
 from bursar.simulator.anthropic_messages import writing as anthropic_writing
@@ -31,7 +31,10 @@ from bursar.simulator.wire import Request
 
 TIMES_REMEMBERED = 10_000
 PAGE_MAX = 1000
-PREFIXES = {"/openai/": "openai", "/anthropic/": "anthropic", "/compat/": "compatible", "/gemini/": "gemini"}
+PREFIXES = {
+    "/openai/": "openai", "/anthropic/": "anthropic", "/compat/": "compatible", "/gemini/": "gemini",
+    **{f"/{name}/": name for name in variants.VARIANTS},
+}  # fmt: skip
 _MODEL = shapes.load("openai_chat")["model"]
 _CLAUDE = shapes.load("anthropic_messages")["model"]
 _ANSWERED_PLAINLY: Mapping[str, ModuleType] = {
@@ -43,9 +46,9 @@ _ANSWERED_PLAINLY: Mapping[str, ModuleType] = {
 class Providers:
     """The simulated providers and what they remember.
 
-    A path may begin with `/openai`, `/anthropic`, `/gemini` or `/compat` (an OpenAI-compatible imitator: any
-    model, any key, unknown fields ignored, `reasoning_content`); without one, the path and headers say whose
-    it is.
+    A path may begin with `/openai`, `/anthropic`, `/gemini`, `/compat` (an OpenAI-compatible imitator: any
+    model, any key, unknown fields ignored, `reasoning_content`) or one of `variants.VARIANTS`; without one,
+    the path and headers say whose it is.
     """
 
     def __init__(self, settings: SimulatorSettings, queue: FaultQueue, cache: PromptCache) -> None:
@@ -64,11 +67,16 @@ class Providers:
             if provider == "gemini":
                 broken = gemini_errors.faulty(Faults(status=503), model="")
                 return _spoiled(self._gemini.answer(request, path, query), broken)
+            if provider in variants.VARIANTS:
+                return variants.answer(provider, request, path, query, self._imitate)
             return self._openai(request, path, compatible=provider == "compatible")
         except Refused as refused:
             return refused.reply
 
     # OpenAI
+
+    def _imitate(self, request: Request, path: str) -> Reply:
+        return self._openai(request, path, compatible=True)
 
     def _openai(self, request: Request, path: str, *, compatible: bool) -> Reply:
         refuse = openai_errors.refuse
