@@ -128,7 +128,7 @@ class TestAtOpenAIForCallersOfGemini:
         path = f"/v1beta/models/{customer.models['openai']}:{SINGLE}"
         reply = await customer.send(orjson.dumps(content("one")), path=path)
         assert reply.status == 400
-        assert "cannot be asked at" in reply.json()["error"]["message"]
+        assert f"{customer.models['openai']}:generateContent" in reply.json()["error"]["message"]
         assert await customer.usage() == []
 
     @pytest.mark.parametrize("script", ["status=500", "garbage", "fewer"])

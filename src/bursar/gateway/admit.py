@@ -9,7 +9,7 @@ from bursar.core.estimate import Reach, affordable_output, hold_amount, output_b
 from bursar.core.money import format_amount
 from bursar.core.pricing import ModelNotPriced, Quote
 from bursar.core.routing import keeps_margin
-from bursar.core.service import Service
+from bursar.core.service import Service, endpoint_for
 from bursar.core.usage import Meter
 from bursar.gateway.dialects import Call
 from bursar.gateway.errors import (
@@ -78,7 +78,8 @@ def offers_for(  # noqa: PLR0913, PLR0917 - who asks what of whom, when, and how
         permit none, 422 when `wishes` permit none, 503 when there is no route.
     """
     if call.service not in model.services:
-        raise wrong_endpoint(model.name, call.endpoint, model.services)
+        there = [endpoint_for(one, model.name, call.endpoint) for one in sorted(model.services)]
+        raise wrong_endpoint(model.name, call.endpoint, there)
     served = [route for route in routes_of(model, key, own_only=own_only) if route.credentials]
     routes = served if wishes is None else [route for route in served if wishes.permit(route)]
     offers = []

@@ -1,9 +1,7 @@
 """What the gateway refuses, and how it says so. The edge maps these once, in the caller's own dialect."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from bursar.core.service import ENDPOINTS, Service
 
 
 class GatewayError(Exception):
@@ -58,12 +56,11 @@ def model_not_found(name: str, successor: str | None = None) -> GatewayError:
     )
 
 
-def wrong_endpoint(name: str, asked: str, services: Collection[Service]) -> GatewayError:
+def wrong_endpoint(name: str, asked: str, endpoints: Sequence[str]) -> GatewayError:
     """The model is not for this; the endpoints it can be asked at are named."""
-    endpoints = [ENDPOINTS[service] for service in Service if service in services]
     places = " or ".join(endpoints) or "none"
     message = f"The model {name!r} cannot be asked at {asked}, but at: {places}."
-    return GatewayError(400, "wrong_endpoint", message, param="model", extra={"endpoints": endpoints})
+    return GatewayError(400, "wrong_endpoint", message, param="model", extra={"endpoints": list(endpoints)})
 
 
 def model_not_allowed(name: str) -> GatewayError:
