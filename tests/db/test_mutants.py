@@ -146,8 +146,8 @@ MUTANTS = (
     Mutant(
         "keeps the mark of what has ended",
         "bursar_insert_usage",
-        "WHERE (inserted.streamed OR inserted.latency_ms >= 1000) AND",
-        "WHERE false AND",
+        "FROM inserted WHERE inserted.streamed OR inserted.latency_ms >= 1000))",
+        "FROM inserted WHERE false))",
         "an_end_takes_its_mark_away",
     ),
     Mutant(

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -45,8 +46,7 @@ def sales(customer: Customer, *amounts: int, **changes: Any) -> list[UsageRow]:
 
 
 def mark_of(row: UsageRow, sale: int) -> UsageRow:
-    told = {name: getattr(row, name) for name in row.__slots__}
-    return UsageRow(**(told | {"sale": sale, "from_mark": True, "outcome": "crashed"}))
+    return replace(row, sale=sale, from_mark=True, outcome="crashed")
 
 
 async def booked(bank: Bank, customer: Customer) -> list[Mapping[str, Any]]:

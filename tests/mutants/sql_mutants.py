@@ -166,14 +166,14 @@ FLUSHES: Final = mutants(
     (
         "an_end_leaves_its_mark",
         "an_end_takes_its_mark_away",
-        "WHERE (inserted.streamed OR inserted.latency_ms >= 1000) AND usage_mark",
-        "WHERE inserted.latency_ms >= 1000 AND usage_mark",
+        "FROM inserted WHERE inserted.streamed OR inserted.latency_ms >= 1000))",
+        "FROM inserted WHERE inserted.latency_ms >= 1000))",
     ),
     (
         "a_whole_answer_leaves_its_mark",
         "a_whole_answer_that_took_long_takes_its_mark_away",
-        "WHERE (inserted.streamed OR inserted.latency_ms >= 1000) AND usage_mark",
-        "WHERE inserted.streamed AND usage_mark",
+        "FROM inserted WHERE inserted.streamed OR inserted.latency_ms >= 1000))",
+        "FROM inserted WHERE inserted.streamed))",
     ),
     (
         "the_first_mark_stays",
