@@ -6,10 +6,11 @@ from typing import Final
 
 import pytest
 from limit_mutants import LIMITS
-from limit_scenes import STACK_SCENES
 from office import office
 from picture_mutants import PICTURES
 from python_mutants import MUTANTS, STACK_MUTANTS, PythonMutant
+from routing_mutants import ROUTING
+from routing_scenes import STACK_SCENES
 from scenes import SCENES
 from swap import source_of, swapped, wrong_codes
 
@@ -23,7 +24,7 @@ from scratch_database import ScratchDatabase
 SCENE_S_MAX: Final = 20
 NOTICES: Final = (AssertionError, pytest.fail.Exception, Unfunded, TimeoutError)
 """What a scene raises when it does not end as it must; anything else is a mutant that proves nothing."""
-ON_STAGE: Final = (*STACK_MUTANTS, *PICTURES, *LIMITS)
+ON_STAGE: Final = (*STACK_MUTANTS, *PICTURES, *LIMITS, *ROUTING)
 ALL: Final = (*MUTANTS, *ON_STAGE)
 
 

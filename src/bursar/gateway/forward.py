@@ -75,13 +75,14 @@ async def forward(gw: Gateway, ticket: Ticket, inbound: Inbound) -> Attempt:
         if not are_fit and len(models) > 1:
             unfit.append(model)
             continue
-        if await search.ask(candidates, models_after=len(models) - place - 1):
+        rounds = gw.limits.rounds_max if are_fit else 1
+        if await search.ask(candidates, rounds=rounds, models_after=len(models) - place - 1):
             return search.attempt()
     if search.failed is None:
         for model in unfit:
             if model is ticket.model or await search.turn_to(model):
                 candidates, _ = gw.routing.candidates(ticket, gw.clock.monotonic_ms())
-                if await search.ask(candidates, models_after=0):
+                if await search.ask(candidates, rounds=1, models_after=0):
                     return search.attempt()
     raise search.refusal()
 
@@ -140,25 +141,23 @@ class Search:
             self._gw.snapshot, ticket.key, model, ticket.call, now_ms, ticket.wishes, own_only=began_own
         )
 
-    async def ask(self, candidates: list[Candidate], *, models_after: int) -> bool:
+    async def ask(self, candidates: list[Candidate], *, rounds: int, models_after: int) -> bool:
         """Try the candidates, and those worth it once more after a pause; True when one answered.
 
         Raises:
             Refused: a failure that no other provider would mend.
         """
-        limits = self._gw.limits
-        self._tries = tries_for(limits.attempts_max - self.tried, models_after)
-        for round_number in range(1, limits.rounds_max + 1):
+        self._tries = tries_for(self._gw.limits.attempts_max - self.tried, models_after)
+        for round_number in range(1, rounds + 1):
             again = await self._round(candidates, models_after)
-            if self._has_answered or not again or round_number == limits.rounds_max:
+            if self._has_answered or not again or round_number == rounds:
                 break
-            candidates = [candidate for candidate, _ in again]
-            if not await self._pause(round_number, min(wait_s for _, wait_s in again) * 1000):
-                break
+            waited_ms = await self._pause(round_number, min(wait_ms for _, wait_ms in again))
+            candidates = [candidate for candidate, wait_ms in again if wait_ms <= waited_ms]
         return self._has_answered
 
     async def _round(self, candidates: list[Candidate], models_after: int) -> list[tuple[Candidate, int]]:
-        """Try each once, until one answers; those worth another try, and how many seconds they asked for."""
+        """Try each once, until one answers; those worth another try, and how long they asked us to wait."""
         again = []
         for candidate in candidates:
             if self._tries == 0 or (self.tried and self._is_late()):
@@ -175,7 +174,7 @@ class Search:
                     return []
                 raise self.refusal()
             if failure.kind in ASKED_AGAIN:
-                again.append((candidate, failure.retry_after_s or 0))
+                again.append((candidate, 1000 * (failure.retry_after_s or 0)))
         return again if self._tries else []
 
     def attempt(self) -> Attempt:
@@ -243,20 +242,20 @@ class Search:
         waited_ms = self._gw.clock.monotonic_ms() - self._ticket.started_mono_ms
         return waited_ms + wait_ms > self._gw.limits.retry_deadline_ms
 
-    async def _pause(self, round_number: int, told_ms: int) -> bool:
-        """Wait before the next round; False when that would be too late, or the caller left."""
+    async def _pause(self, round_number: int, told_ms: int) -> int:
+        """Wait before the next round, and how long; -1 when that would be too late, or the caller left."""
         limits = self._gw.limits
         backoff = backoff_ms(
             round_number, limits.retry_backoff_ms, limits.retry_backoff_ms_max, getrandbits(64)
         )
         wait_ms = max(backoff, told_ms)
         if self._is_late(wait_ms):
-            return False
+            return -1
         try:
             await self._inbound.until_hangup(asyncio.sleep(wait_ms / 1000))
         except HungUp:
-            return False
-        return True
+            return -1
+        return wait_ms
 
 
 def told_of(attempt: Attempt, failure: ProviderFailure) -> GatewayError:
