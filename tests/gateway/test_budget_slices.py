@@ -200,6 +200,16 @@ class TestABudget:
             await house.budgets.tend()
             assert house.budgets.slices() == []
 
+    async def test_is_no_ones_while_everybody_waits_for_it(self, bank: Bank) -> None:
+        """Each of two has half of what either needs: one of them gets both halves."""
+        budget = new_budget(bank, bank.customer(), 100)
+        async with houses(bank, 2) as two:
+            for house in two:
+                (part,) = await house.budgets.hold([(budget, 50)], house.clock.now_ms())
+                part.settle(0)
+            served = await asyncio.gather(*[house.use(budget, 80, 80) for house in two])
+            assert sorted(served) == [False, True]
+
 
 class TestSeveralBudgets:
     async def test_are_taken_all_or_none(self, bank: Bank) -> None:

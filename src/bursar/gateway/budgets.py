@@ -8,7 +8,7 @@ its last request, an unused one after a minute.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -71,6 +71,8 @@ class Slice:
         lease: the sums, in the budget's unit.
         unpromised: what nobody had of it, as PostgreSQL last said.
         told_spent: how much of `lease.spent` the books know.
+        lock: one operation is under way at a time. turn: one request asks for more at a time; while it waits
+            for others to give back, this process may have to give back itself.
         is_closed: this process died in the books; what is held is still settled, nothing more is promised.
     """
 
@@ -84,6 +86,7 @@ class Slice:
         "lock",
         "starts_ms",
         "told_spent",
+        "turn",
         "unpromised",
         "used_at_ms",
     )
@@ -94,6 +97,7 @@ class Slice:
         self.ends_ms = ends_ms
         self.lease = Lease()
         self.lock = asyncio.Lock()
+        self.turn = asyncio.Lock()
         self.unpromised = 0
         self.told_spent = 0
         self.used_at_ms = 0
@@ -145,7 +149,7 @@ class Budgets:
         parts = self._cut(wanted)
         if parts is not None:
             return parts
-        async with self._locked([one for one, _ in wanted]):
+        async with _all_of([one.turn for one in _in_order([one for one, _ in wanted])]):
             return await self._fund(wanted)
 
     async def give_back(self, budget_id: UUID) -> None:
@@ -163,7 +167,7 @@ class Budgets:
             is_told = one.lease.spent == one.told_spent
             if not is_told or (idles and one.lease.free > 0):
                 telling.append((one, idles))
-            elif (is_over or idle_ms > FORGET_MS) and not one.lease.outstanding and not one.lock.locked():
+            elif (is_over or idle_ms > FORGET_MS) and not one.lease.outstanding and not one.turn.locked():
                 one.is_closed = True  # whoever waits for it must not have it beside a new one
                 del self._slices[key]
         for start in range(0, len(telling), TOLD_AT_ONCE_MAX):
@@ -205,14 +209,6 @@ class Budgets:
             one.lease.admit(amount)
         return tuple(Part(one, amount) for one, amount in wanted)
 
-    @asynccontextmanager
-    async def _locked(self, slices: Sequence[Slice]) -> AsyncIterator[None]:
-        """One operation at a time on each slice; in one order, so that nobody waits in a circle."""
-        async with AsyncExitStack() as stack:
-            for one in sorted(slices, key=lambda one: (one.budget.budget_id, one.starts_ms)):
-                await stack.enter_async_context(one.lock)
-            yield
-
     async def _fund(self, wanted: Sequence[tuple[Slice, int]]) -> tuple[Part, ...]:
         if any(one.is_closed for one, _ in wanted):
             raise books_unavailable()
@@ -248,6 +244,10 @@ class Budgets:
             raise books_unavailable() from error
 
     async def _take(self, wanted: Sequence[tuple[Slice, int]]) -> None:
+        async with _all_of([one.lock for one in _in_order([one for one, _ in wanted])]):
+            await self._take_locked(wanted)
+
+    async def _take_locked(self, wanted: Sequence[tuple[Slice, int]]) -> None:
         short = [(one, amount) for one, amount in wanted if one.lease.free < amount]
         if not short:
             return
@@ -274,7 +274,7 @@ class Budgets:
 
     async def _give(self, wishes: Sequence[tuple[Slice, bool]]) -> None:
         """Tell what was spent of these slices; and give back what is free of those marked so."""
-        async with self._locked([one for one, _ in wishes]):
+        async with _all_of([one.lock for one in _in_order([one for one, _ in wishes])]):
             gives = []
             for one, everything in wishes:
                 amount = max(one.lease.free, 0) if everything else 0
@@ -304,3 +304,16 @@ class Budgets:
             one.lease.grant(state.granted)
             one.unpromised = state.unpromised
             one.told_spent = max(one.told_spent, ask.spent)
+
+
+def _in_order(slices: Iterable[Slice]) -> list[Slice]:
+    """The order in which everybody locks them, so that nobody waits in a circle."""
+    return sorted(slices, key=lambda one: (one.budget.budget_id, one.starts_ms))
+
+
+@asynccontextmanager
+async def _all_of(locks: Iterable[asyncio.Lock]) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for lock in locks:
+            await stack.enter_async_context(lock)
+        yield
