@@ -12,8 +12,9 @@ from bursar.adapters.providers.mistral import Mistral
 from bursar.adapters.providers.openrouter import OpenRouter
 from bursar.adapters.providers.xai import XAI
 from bursar.adapters.providers.zhipu import Zhipu
-from bursar.gateway.dialects import Exchange
+from bursar.gateway.dialects import Asked, Exchange
 from bursar.gateway.dialects.openai_chat import reading
+from bursar.gateway.dialects.registry import DIALECTS
 from bursar.gateway.exchange import open_exchange
 from recorded import SECRET, attempt
 
@@ -102,6 +103,34 @@ class TestWhatTheOperatorPays:
         told = asked.feed(delta(content="Hi") + delta("stop") + frame(choices=[], usage={**USAGE, **charged}))
         assert not [name for name in charged if name.encode() in b"".join(told)]
         assert orjson.loads(asked.tail(None)[0][6:])["usage"] == USAGE
+
+
+class TestWhatEmbeddingsCost:
+    @pytest.mark.parametrize("vectors", [1, 3_000], ids=["short", "long"])
+    @pytest.mark.parametrize("data_first", [True, False])
+    def test_is_not_told(self, vectors: int, *, data_first: bool) -> None:
+        raw = orjson.dumps({"model": "m", "input": "Hello"})
+        call = DIALECTS["openai_embeddings"].read(raw, Asked(endpoint="/v1/embeddings"))
+        asked = open_exchange(call, OpenRouter(), attempt("m").deployment, SECRET, None)
+        data = {"data": [{"index": at, "embedding": [0.25] * 20} for at in range(vectors)]}
+        usage = {"prompt_tokens": 3, "total_tokens": 3}
+        charged = {"usage": {**usage, "cost": 0.5}}
+        parts = (data, charged) if data_first else (charged, data)
+        body = orjson.dumps({"object": "list", **parts[0], "model": "m", **parts[1], "id": "e"})
+        told = orjson.loads(asked.answer(200, body))
+        assert told == {"object": "list", "model": "m", "id": "e", **data, "usage": usage}
+        assert asked.measured.usage is not None
+        assert b'"cost":0.5' in (asked.measured.usage.raw or b"")
+
+
+class TestWhatPicturesCost:
+    def test_is_not_told(self) -> None:
+        raw = orjson.dumps({"model": "m", "prompt": "A cat"})
+        call = DIALECTS["openai_images"].read(raw, Asked(endpoint="/v1/images/generations"))
+        asked = open_exchange(call, XAI(), attempt("m").deployment, SECRET, None)
+        pictures = {"created": 1, "data": [{"b64_json": "aGk="}]}
+        body = orjson.dumps({**pictures, "usage": {"cost_in_usd_ticks": 200_000_000}})
+        assert orjson.loads(asked.answer(200, body)) == {**pictures, "usage": {}}
 
 
 class TestMistral:

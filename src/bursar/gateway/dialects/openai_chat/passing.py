@@ -13,11 +13,10 @@ from bursar.adapters.providers import USAGE_INCOMPLETE, Attempt, PassThrough, Pr
 from bursar.adapters.providers.openai_chat.answer import broken_finish
 from bursar.core.sse import frame_of, parse
 from bursar.gateway.dialects import Call
+from bursar.gateway.dialects.charges import is_charged, without_charges
 from bursar.gateway.dialects.exchanges import FAILED, STREAM_MALFORMED, SseExchange
 from bursar.gateway.dialects.openai_chat.writing import cut_frames, tail_frames, told_usage
 
-_CHARGED = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "is_byok"})
-"""What OpenRouter and xAI write of their own price into the usage: that is between them and the operator."""
 _CHUNK_FIELDS = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -51,10 +50,9 @@ class PassThroughExchange(SseExchange):
             raise self.measured.error
         self._name_request(parsed)
         self.measured.terminal = True
-        usage = parsed.get("usage")
-        if not isinstance(usage, dict) or _CHARGED.isdisjoint(usage):
+        if not is_charged(parsed.get("usage")):
             return body
-        return orjson.dumps({**parsed, "usage": _told(usage)})
+        return orjson.dumps({**parsed, "usage": without_charges(parsed["usage"])})
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Frames ready for the caller; a plain chunk is handed on as it is."""
@@ -126,7 +124,7 @@ class PassThroughExchange(SseExchange):
         tier = parsed.get("service_tier")
         read = self._read_usage_of(usage, service_tier=tier if isinstance(tier, str) else None)
         if read is not None:
-            self._usage = _told(usage)
+            self._usage = without_charges(usage)
             self.measured.report(read, final=USAGE_INCOMPLETE not in read.flags)
         return True
 
@@ -152,10 +150,6 @@ class PassThroughExchange(SseExchange):
     @staticmethod
     def _text_of(frames: bytes) -> str:
         return text_of_frames(frames)
-
-
-def _told(usage: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in usage.items() if name not in _CHARGED}
 
 
 def is_plain(chunk: bytes) -> bool:

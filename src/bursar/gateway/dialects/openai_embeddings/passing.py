@@ -7,6 +7,7 @@ import orjson
 
 from bursar.adapters.providers import Attempt, PassThrough, Provider, broken_answer
 from bursar.gateway.dialects import Call
+from bursar.gateway.dialects.charges import is_charged, without_charges
 from bursar.gateway.dialects.exchanges import WholeExchange
 
 READ_WHOLE_BYTES_MAX: Final = 256 * 1024
@@ -26,7 +27,8 @@ class PassThroughEmbedding(WholeExchange):
 
     def answer(self, status: int, body: bytes) -> bytes:
         """The body itself, once it is known to be an answer."""
-        parsed = frame_of_long(body) or _parsed(body)
+        around = frame_of_long(body)
+        parsed = around or _parsed(body)
         if parsed.get("error"):
             raise self.error(status, {}, body)
         if not isinstance(parsed.get("data"), list):
@@ -35,7 +37,7 @@ class PassThroughEmbedding(WholeExchange):
         if isinstance(usage, dict):
             self.measured.report(self._read_usage_of(usage, service_tier=None), final=True)
         self.measured.output_started = self.measured.terminal = True
-        return body
+        return _uncharged(body, parsed, is_long=around is not None) if is_charged(usage) else body
 
 
 def frame_of_long(body: bytes) -> dict[str, Any] | None:
@@ -52,6 +54,16 @@ def frame_of_long(body: bytes) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return {"data": [], **tail}
+
+
+def _uncharged(body: bytes, parsed: Mapping[str, Any], *, is_long: bool) -> bytes:
+    """The answer without the provider's price; of a long one only the end is written anew."""
+    told = {**parsed, "usage": without_charges(parsed["usage"])}
+    if not is_long:
+        return orjson.dumps(told)
+    if not told["data"]:
+        del told["data"]  # it stands before the end
+    return body[: body.rfind(_USAGE)] + orjson.dumps(told)[1:]
 
 
 def _parsed(body: bytes) -> Mapping[str, Any]:

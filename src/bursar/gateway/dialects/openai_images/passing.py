@@ -13,6 +13,7 @@ from bursar.adapters.providers import USAGE_INCOMPLETE, Attempt, PassThrough, Pr
 from bursar.core.sse import Framer, frame_of, parse
 from bursar.core.usage import Meter, Usage
 from bursar.gateway.dialects import Call
+from bursar.gateway.dialects.charges import is_charged, without_charges
 from bursar.gateway.dialects.exchanges import FAILED, STREAM_MALFORMED, SseExchange
 from bursar.gateway.dialects.openai_chat.errors import error_body
 from bursar.gateway.dialects.openai_chat.passing import is_keepalive
@@ -49,14 +50,16 @@ class PassThroughImages(SseExchange):
         if not isinstance(pictures, list):
             raise broken_answer("The provider's answer has no data.")
         self._note(parsed, sum(map(is_picture, pictures)))
-        return body
+        if not is_charged(parsed.get("usage")):
+            return body
+        return orjson.dumps({**parsed, "usage": without_charges(parsed["usage"])})
 
     def tail(self, cost: Mapping[str, Any] | None) -> list[bytes]:
         """The last event: the picture, and the usage with the cost in it."""
         usage = self._completed.get("usage")
         if not isinstance(usage, dict):
             usage = _told_usage(cost)
-        told = {**self._completed, "usage": {**usage, **(cost or {})}}
+        told = {**self._completed, "usage": {**without_charges(usage), **(cost or {})}}
         return [_event(COMPLETED, told)]
 
     def cut(self, code: str, message: str, status: int = FAILED) -> list[bytes]:
