@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 from caller import Reply
-from proving import KINDS, Customer, as_nano, eventually
+from messages_caller import MESSAGES, events_of, headers_of, message_payload
+from proving import CHAT, KINDS, Customer, as_nano, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,6 +46,7 @@ SCRIPTS = (
 @dataclass(frozen=True)
 class Call:
     kind: str
+    in_messages: bool
     bills_on: bool
     stream: bool
     script: str
@@ -55,6 +57,7 @@ class Call:
 def drawn(lot: random.Random) -> Call:
     return Call(
         kind=lot.choice(KINDS),
+        in_messages=lot.random() < 0.4,
         bills_on=lot.random() < 0.5,
         stream=lot.random() < 0.6,
         script=lot.choice(SCRIPTS),
@@ -67,11 +70,16 @@ async def play(customer: Customer, models: dict[tuple[str, bool], str], call: Ca
     """The whole answer, or None when the caller left before it."""
     customer.models = {**customer.models, call.kind: models[call.kind, call.bills_on]}
     text = f"hello [[sim: {call.script}]]" if call.script else "hello"
-    body = customer.payload(call.kind, text, stream=call.stream, max_tokens=100)
+    if call.in_messages:
+        path, headers = MESSAGES, headers_of(customer)
+        body = message_payload(customer, call.kind, text, stream=call.stream, max_tokens=100)
+    else:
+        path, headers = CHAT, customer.authorization
+        body = customer.payload(call.kind, text, stream=call.stream, max_tokens=100)
     if call.leaves_after_s is None:
-        return await customer.send(body)
+        return await customer.send(body, path=path, headers=headers)
     async with customer.calling() as caller:
-        await caller.post("/v1/chat/completions", body, customer.authorization)
+        await caller.post(path, body, headers)
         await asyncio.sleep(call.leaves_after_s)
         (caller.reset if call.resets else caller.hang_up)()
     return None
@@ -117,6 +125,10 @@ def assert_told_is_booked(
         row = last.pop(reply.headers["x-request-id"])
         if reply.status == 200 and not call.stream:
             assert row["sale"] == as_nano(reply.headers["x-bursar-cost"]), call
+        if reply.status == 200 and call.stream and call.in_messages:
+            ended = events_of(reply)[-2:]
+            told = [event["usage"]["cost"] for event in ended if event["type"] == "message_delta"]
+            assert told == [] or as_nano(told[0]) == row["sale"], call
         if reply.status != 200:
             assert (row["sale"], row["status"]) == (0, reply.status), call
     for row in last.values():  # of callers who left
