@@ -8,7 +8,12 @@ import orjson
 import psycopg
 import pytest
 from control_client import Client
+from structlog.testing import capture_logs
 
+from bursar.db.connect import Role
+from bursar.db.engine import Database
+from bursar.db.outbox import deliver
+from bursar.entrypoints.worker import HANDLERS
 from bursar.features.providers.health import DeploymentHealth, RefusedCredential, state_of
 from scratch_database import ScratchDatabase
 
@@ -240,6 +245,36 @@ class TestHealth:
         report(database, *(a_report(provider_id=provider["id"]) for _ in range(600)))
         (shown,) = (await client.get("/providers/health"))["items"]
         assert len(shown["deployments"]) == 500
+
+
+class TestTheAlarm:
+    async def test_names_the_provider_and_the_credential(
+        self, client: Client, database: ScratchDatabase
+    ) -> None:
+        provider = await a_provider(client)
+        credential = await a_credential(client, provider)
+        refuse(database, credential["id"], provider["id"])
+        worker = Database(database.url, Role.WORKER)
+        with capture_logs() as logged:
+            done = [await deliver(worker, HANDLERS, datetime.now(UTC)) for _ in range(2)]
+        await worker.close()
+        assert done == [1, 0]
+        (alarm,) = [line for line in logged if line["event"] == "provider.refuses_credential"]
+        assert (alarm["log_level"], alarm["provider"], alarm["hint"], alarm["kind"]) == (
+            "critical",
+            "openai",
+            "…cdef",
+            "billing",
+        )
+
+    async def test_sounds_though_all_of_it_is_gone(self, client: Client, database: ScratchDatabase) -> None:
+        await a_provider(client)
+        refuse(database, str(uuid4()), str(uuid4()))
+        worker = Database(database.url, Role.WORKER)
+        with capture_logs() as logged:
+            assert await deliver(worker, HANDLERS, datetime.now(UTC)) == 1
+        await worker.close()
+        assert any(line["event"] == "provider.refuses_credential" for line in logged)
 
 
 class TestTheStateOfAProvider:

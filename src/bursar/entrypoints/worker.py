@@ -21,13 +21,14 @@ from bursar.entrypoints.books import check_round
 from bursar.entrypoints.children import until_told
 from bursar.entrypoints.rounds import Round, go_round
 from bursar.entrypoints.serve import run_loop
+from bursar.features.providers.tasks import alarm_refused_credential
 from bursar.rest.edge import Edge, SystemClock
 from bursar.settings import Settings
 
 log = structlog.get_logger()
 
-HANDLERS: Final[Mapping[str, Handler]] = {}
-"""Topic of an event → what it sets off. Nothing listens yet; features add theirs here."""
+HANDLERS: Final[Mapping[str, Handler]] = {"credential.refused": alarm_refused_credential}
+"""Topic of an event → what it sets off; features add theirs here."""
 
 
 def run_worker(settings: Settings, dsn: str, *, with_parent: bool) -> None:
