@@ -9,7 +9,7 @@ import orjson
 import pytest
 from messages_caller import ask_messages, headers_of
 from own_customer import OWN_SECRET, OWN_SECRETS, bring, fee_of, secrets_seen, set_fee, set_rules
-from proving import Customer, eventually, hold_of, input_estimate
+from proving import Customer, SharedStack, eventually, hold_of, input_estimate, new_customer
 from serving import (
     EMBEDDING_PRICES,
     EMBEDDINGS,
@@ -145,6 +145,40 @@ class TestCounts:
         assert (reply.status, reply.json()["error"]["code"]) == (424, "own_key_refused")
         assert secrets_seen(customer) == [OWN_SECRETS["anthropic"], wrong]
         assert await customer.usage() == []
+
+
+class TestEveryDialect:
+    async def test_tells_the_owner_of_his_refused_credential(self, customer: Customer) -> None:
+        model = await customer.serve("openai")
+        await bring(customer, model)
+        customer.fault("openai", "status=401", count=None)
+        chat = await customer.chat("openai", SAID)
+        message = await ask_messages(customer, "openai", SAID)
+        asked = orjson.dumps({"contents": [{"parts": [{"text": SAID}]}]})
+        gemini = await customer.send(
+            asked,
+            path=f"/v1beta/models/{model}:generateContent",
+            headers={"x-goog-api-key": customer.key, "content-type": "application/json"},
+        )
+        assert {reply.status for reply in (chat, message, gemini)} == {424}
+        assert chat.error["code"] == message.json()["error"]["code"] == "own_key_refused"
+        told = gemini.json()["error"]
+        assert (told["status"], told["details"][0]["reason"]) == ("FAILED_PRECONDITION", "OWN_KEY_REFUSED")
+        said = {reply.json()["error"]["message"] for reply in (chat, message, gemini)}
+        assert said == {"The provider refused your organisation's own credential."}
+
+
+class TestManyAtOnce:
+    async def test_pay_no_more_fees_than_the_wallet_holds(self, shared_stack: SharedStack) -> None:
+        async with new_customer(shared_stack, balance="0.01") as poor:
+            model = await poor.serve("openai")
+            await bring(poor, model)
+            await set_fee(poor, "0", "0.001")
+            replies = await asyncio.gather(*(poor.chat("openai", SAID) for _ in range(40)))
+            statuses = sorted(reply.status for reply in replies)
+            assert statuses == [200] * 10 + [402] * 30
+            assert {row["sale"] for row in await poor.usage()} == {1_000_000}
+            assert (await poor.wallet())["posted"] == 0
 
 
 class TestWishes:
