@@ -64,6 +64,12 @@ class TestPassingThrough:
         exchange.answer(200, answer([[1]]))
         assert exchange.measured.usage is None
 
+    def test_keeps_what_a_provider_says_instead_of_tokens(self) -> None:
+        exchange = opened("a")
+        exchange.answer(200, answer([[1]], usage={"cost": 0.1}))
+        assert exchange.measured.usage is not None
+        assert (exchange.measured.usage.raw, exchange.measured.usage_final) == (b'{"cost":0.1}', False)
+
     @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"data": {}}', b'{"error": {"message": "no"}}'])
     def test_takes_nothing_else_for_an_answer(self, body: bytes) -> None:
         with pytest.raises(ProviderFailure):

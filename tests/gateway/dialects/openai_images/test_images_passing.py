@@ -59,6 +59,16 @@ class TestWholeAnswers:
         assert (measured.usage.quantities, measured.usage_final) == ({Meter.IMAGE: 2}, False)
         assert measured.counted == {Meter.IMAGE: 2, Meter.OUT_IMAGE: 2 * 272}
 
+    def test_keep_what_a_provider_says_instead_of_tokens(self) -> None:
+        """xAI tells money; it is not told to the caller."""
+        exchange = opened()
+        usage = {"cost_in_usd_ticks": 200_000_000}
+        told = exchange.answer(200, orjson.dumps({"data": [{"url": "x"}], "usage": usage}))
+        measured = exchange.measured
+        assert measured.usage is not None
+        assert (measured.usage.raw, measured.usage_final) == (orjson.dumps(usage), False)
+        assert b"ticks" not in told
+
     def test_count_only_entries_that_hold_a_picture(self) -> None:
         exchange = opened(n=3)
         exchange.answer(200, orjson.dumps({"data": [{"url": "x"}, {"revised_prompt": "no"}, None]}))

@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 
 from bursar.adapters.providers import Attempt, PassThrough, Provider, broken_answer
+from bursar.core.usage import Usage
 from bursar.gateway.dialects import Call
 from bursar.gateway.dialects.charges import is_charged, without_charges
 from bursar.gateway.dialects.exchanges import WholeExchange
@@ -35,7 +36,9 @@ class PassThroughEmbedding(WholeExchange):
             raise broken_answer("The provider's answer has no data.")
         usage = parsed.get("usage")
         if isinstance(usage, dict):
-            self.measured.report(self._read_usage_of(usage, service_tier=None), final=True)
+            read = self._read_usage_of(usage, service_tier=None)
+            counted = Usage({}, raw=orjson.dumps(usage)) if read is None else read
+            self.measured.report(counted, final=read is not None)
         self.measured.output_started = self.measured.terminal = True
         return _uncharged(body, parsed, is_long=around is not None) if is_charged(usage) else body
 

@@ -105,7 +105,8 @@ class PassThroughImages(SseExchange):
         flags = () if made <= self._call.n else (FLAG_MORE_THAN_ASKED,)
         pictures = {Meter.IMAGE: min(made, self._call.n)} if made else {}
         if read is None:
-            measured.report(Usage(pictures, flags=flags), final=False)
+            raw = orjson.dumps(usage) if isinstance(usage, dict) else None
+            measured.report(Usage(pictures, raw=raw, flags=flags), final=False)
         else:
             counted = Usage(
                 {**read.quantities, **pictures},
