@@ -6,11 +6,12 @@ from typing import Final
 
 import pytest
 from limit_mutants import LIMITS
+from message_mutants import MESSAGES
+from message_scenes import STACK_SCENES
 from office import office
 from picture_mutants import PICTURES
 from python_mutants import MUTANTS, STACK_MUTANTS, PythonMutant
 from routing_mutants import ROUTING
-from routing_scenes import STACK_SCENES
 from scenes import SCENES
 from swap import source_of, swapped, wrong_codes
 
@@ -24,7 +25,7 @@ from scratch_database import ScratchDatabase
 SCENE_S_MAX: Final = 20
 NOTICES: Final = (AssertionError, pytest.fail.Exception, Unfunded, TimeoutError)
 """What a scene raises when it does not end as it must; anything else is a mutant that proves nothing."""
-ON_STAGE: Final = (*STACK_MUTANTS, *PICTURES, *LIMITS, *ROUTING)
+ON_STAGE: Final = (*STACK_MUTANTS, *PICTURES, *LIMITS, *ROUTING, *MESSAGES)
 ALL: Final = (*MUTANTS, *ON_STAGE)
 
 
