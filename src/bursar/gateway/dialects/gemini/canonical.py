@@ -167,7 +167,11 @@ def _chosen(config: Mapping[str, Any], tools: tuple[Tool, ...]) -> tuple[tuple[T
     if config.get("retrievalConfig") is not None:
         raise unsupported("toolConfig.retrievalConfig", "it is for tools that Google runs")
     calling = config.get("functionCallingConfig") or {}
+    if not isinstance(calling, Mapping):
+        raise wrong(place, "an object")
     mode, allowed = str(calling.get("mode", "AUTO")).upper(), calling.get("allowedFunctionNames") or ()
+    if not isinstance(allowed, list | tuple):
+        raise wrong(f"{place}.allowedFunctionNames", "an array of strings")
     if allowed:
         tools = tuple(tool for tool in tools if tool.name in allowed)
     if mode == "ANY":

@@ -120,9 +120,10 @@ class Conversation:
             call_id = waiting.popleft()
         else:
             raise wrong(f"{place}.name", "the name of a function that was called before")
-        pictures = [
-            _picture(one, f"{place}.parts[{at}]") for at, one in enumerate(answered.get("parts") or ())
-        ]
+        shown = answered.get("parts") or ()
+        if not isinstance(shown, list | tuple):
+            raise wrong(f"{place}.parts", "an array of parts")
+        pictures = [_picture(one, f"{place}.parts[{at}]") for at, one in enumerate(shown)]
         return ToolResult(call_id=call_id, parts=(Text(text=_output(response)), *pictures))
 
 

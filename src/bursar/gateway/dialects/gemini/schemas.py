@@ -30,7 +30,9 @@ def json_schema(schema: Any, place: str, depth: int = 0) -> dict[str, Any]:
     named = {_plain(name): value for name, value in schema.items()}
     written: dict[str, Any] = {}
     kind = named.get("type")
-    if isinstance(kind, str) and kind != "TYPE_UNSPECIFIED":
+    if isinstance(kind, list):
+        written["type"] = [one.lower() if isinstance(one, str) else one for one in kind]
+    elif isinstance(kind, str) and kind != "TYPE_UNSPECIFIED":
         written["type"] = [kind.lower(), "null"] if named.get("nullable") is True else kind.lower()
     for name, value in named.items():
         if name in _DROPPED:
