@@ -9,7 +9,7 @@ import openai
 import orjson
 import pytest
 import pytest_asyncio
-from proving import KINDS, Customer, SharedStack, new_customer
+from proving import KINDS, Customer, SharedStack, input_estimate, new_customer
 
 from bursar.core.kept import KeptResponse
 from bursar.db.line import BooksUnavailable
@@ -360,6 +360,37 @@ class TestAConversationTooLong:
         await client.responses.delete(first.id)
         with pytest.raises(openai.NotFoundError, match=first.id):
             await client.responses.create(model=model, input="So?", previous_response_id=second.id)
+
+
+class TestCounting:
+    """`POST /v1/responses/input_tokens` is free, and counts what a request continues."""
+
+    async def test_at_openai_is_openais_own(self, customer: Customer, client: Any) -> None:
+        model = customer.models["openai"]
+        counted = await client.responses.input_tokens.count(model=model, input="Hello", instructions="Brief.")
+        assert await customer.usage() == []
+        answer = await client.responses.create(model=model, input="Hello", instructions="Brief.")
+        assert (counted.object, counted.input_tokens) == ("response.input_tokens", answer.usage.input_tokens)
+        more = await client.responses.input_tokens.count(
+            model=model, input="And?", previous_response_id=answer.id
+        )
+        assert more.input_tokens > counted.input_tokens
+
+    @pytest.mark.parametrize("kind", ["anthropic", "openai_compatible"])
+    async def test_elsewhere_is_our_estimate(self, customer: Customer, client: Any, kind: str) -> None:
+        counted = await client.responses.input_tokens.count(model=customer.models[kind], input="Hello")
+        assert (counted.object, counted.input_tokens) == ("response.input_tokens", input_estimate("Hello"))
+        assert counted.to_dict()["estimated"] is True
+
+    async def test_refuses_what_cannot_be_asked(self, customer: Customer, client: Any) -> None:
+        with pytest.raises(openai.UnprocessableEntityError):
+            await client.responses.input_tokens.count(
+                model=customer.models["openai"], input="Hello", tools=[{"type": "web_search"}]
+            )
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.input_tokens.count(
+                model=customer.models["openai"], input="Hello", previous_response_id="resp_x"
+            )
 
 
 class TestAHangUp:

@@ -120,6 +120,7 @@ EXACT: Final[Mapping[str, Place]] = {
     "/v1/models": Place(OPENAI_CHAT, {"GET": _by_version(_models, _claude_models, gemini_paths.list_models)}),
     "/v1beta/models": Place(GEMINI, {"GET": looking(gemini_paths.list_models)}),
     "/v1/responses": Place(OPENAI_RESPONSES, {"POST": complete_chat}),
+    "/v1/responses/input_tokens": Place(OPENAI_RESPONSES, {"POST": count_tokens}),
 }
 BELOW: Final[Mapping[str, Place]] = {
     "/v1/models/": Place(

@@ -1,7 +1,9 @@
 """Counting the tokens of a prompt before it is asked: by a provider that can, else by our estimate. Free."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import orjson
 import structlog
@@ -15,6 +17,7 @@ from bursar.gateway.dialects import Asked, Call, Dialect
 from bursar.gateway.errors import GatewayError, internal_error, overloaded
 from bursar.gateway.forward import ERROR_BYTES_MAX, failure_of, is_ok, told
 from bursar.gateway.inbound import HungUp, Inbound
+from bursar.gateway.kept import recall
 from bursar.gateway.own_keys import told_as_own
 from bursar.gateway.pipeline import JSON_HEADERS, refuse
 from bursar.gateway.runtime import Gateway
@@ -25,15 +28,19 @@ log = structlog.get_logger()
 
 
 class Counting(NamedTuple):
-    """How one dialect counts: what a provider that does so passes through, and where the count stands."""
+    """How one dialect counts: by which surface of a provider, under which name, with what else beside it."""
 
     surface: str
     field: str
+    rest: Mapping[str, Any] = MappingProxyType({})
 
 
 COUNTINGS: Final[Mapping[str, Counting]] = {
     "anthropic_messages": Counting("anthropic_token_counts", "input_tokens"),
     "gemini": Counting("gemini_token_counts", "totalTokens"),
+    "openai_responses": Counting(
+        "openai_response_counts", "input_tokens", {"object": "response.input_tokens"}
+    ),
 }
 """By dialect."""
 COUNT_BYTES_MAX: Final = 64 * 1024
@@ -41,10 +48,11 @@ COUNT_BYTES_MAX: Final = 64 * 1024
 
 async def count_tokens(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) -> None:
     """Serve one count: free, but it takes a key and a model the key may use, and counts against its rate."""
-    request_id = str(gw.new_request_id(gw.clock.now_ms()))
+    made = gw.new_request_id(gw.clock.now_ms())
+    request_id = str(made)
     gw.in_flight += 1
     try:
-        counted = await _count(gw, inbound, dialect, asked)
+        counted = await _count(gw, inbound, dialect, asked, request_id=made)
     except (GatewayError, BadRequest) as error:
         await refuse(inbound, dialect, error, request_id)
     except HungUp:
@@ -60,12 +68,16 @@ async def count_tokens(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: A
         gw.bodies.give(inbound.body_bytes)
 
 
-async def _count(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) -> dict[str, Any]:
+async def _count(
+    gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked, *, request_id: UUID
+) -> dict[str, Any]:
     key = catalogue.caller(gw, inbound, asked)
     if gw.in_flight > gw.limits.in_flight_max:
         raise overloaded()
     body = await inbound.body(gw.limits.body_bytes_max, gw.bodies, gw.limits.body_silence_ms)
     call, counting = dialect.read(body, asked), COUNTINGS[dialect.name]
+    if call.memory is not None:
+        await recall(gw, inbound, key, call, request_id)
     wishes = take_wishes(inbound.headers, call.raw)
     model = choose_model(gw.snapshot, key, call.model)
     offers = offers_for(gw.snapshot, key, model, call, gw.clock.now_ms(), wishes)
@@ -76,7 +88,7 @@ async def _count(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) 
         for credential in offer.route.credentials
     ]
     if not ways:
-        return {counting.field: call.input_tokens, "estimated": True}
+        return {**counting.rest, counting.field: call.input_tokens, "estimated": True}
     gw.lookout.add(inbound)
     failed: ProviderFailure | None = None
     refusal: GatewayError | None = None

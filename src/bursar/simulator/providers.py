@@ -35,6 +35,7 @@ PREFIXES = {
     "/openai/": "openai", "/anthropic/": "anthropic", "/compat/": "compatible", "/gemini/": "gemini",
     **{f"/{name}/": name for name in variants.VARIANTS},
 }  # fmt: skip
+_RESPONSES = ("/v1/responses", "/v1/responses/input_tokens")
 _MODEL = shapes.load("openai_chat")["model"]
 _CLAUDE = shapes.load("anthropic_messages")["model"]
 _ANSWERED_PLAINLY: Mapping[str, ModuleType] = {
@@ -89,10 +90,10 @@ class Providers:
             if request.method != "POST":
                 raise refuse("bad_method", method=request.method, path=path)
             return self._plain(_ANSWERED_PLAINLY[path], request.body, key, compatible=compatible)
-        if path == "/v1/responses" and not compatible:
+        if path in _RESPONSES and not compatible:
             if request.method != "POST":
                 raise refuse("bad_method", method=request.method, path=path)
-            return self._response(request.body, key)
+            return self._response(path, request.body, key)
         if path == "/v1/models" and request.method == "GET":
             models = [_shown_model(model) for model in OPENAI.models.values()]
             return json_reply(200, {"object": "list", "data": models}, openai_errors.HEADERS)
@@ -149,8 +150,10 @@ class Providers:
         broken = openai_errors.faulty(Faults(status=500), model=name, key=key, compatible=compatible)
         return _spoiled(replace(reply, repeatable=repeatable), broken)
 
-    def _response(self, content: bytes, key: str) -> Reply:
+    def _response(self, path: str, content: bytes, key: str) -> Reply:
         raw = openai_reading.parse(content)
+        if path == _RESPONSES[1]:
+            return responses_reading.count(raw)
         name = in_model(str(raw["model"]))[0]
         queued = self._queue.take("openai", name, key)
         asked = responses_reading.understand(raw, queued, answer_tokens=self._settings.answer_tokens)

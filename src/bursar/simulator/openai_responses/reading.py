@@ -9,12 +9,12 @@ import orjson
 
 from bursar.simulator import shapes, tokens
 from bursar.simulator.catalogue import OPENAI, Model
-from bursar.simulator.checks import Problem
-from bursar.simulator.faults import Faults, FaultScriptInvalid, in_model, in_text, merged, read
+from bursar.simulator.checks import Kind, Problem
+from bursar.simulator.faults import NONE, Faults, FaultScriptInvalid, in_model, in_text, merged, read
 from bursar.simulator.openai_chat.errors import HEADERS, invalid, refuse, refuse_problem
 from bursar.simulator.openai_chat.reading import EFFORT_TOKENS, FILE_TOKENS, IMAGE_TOKENS, IMAGE_TOKENS_LOW
 from bursar.simulator.openai_responses.fields import MESSAGE, RESPONSE
-from bursar.simulator.reply import Refused, json_reply
+from bursar.simulator.reply import Refused, Reply, json_reply
 from bursar.simulator.schema import strict_fault
 from bursar.simulator.turn import Ask, Tool
 
@@ -22,6 +22,10 @@ SHAPES = shapes.load("openai_responses")
 REQUEST_TOKENS = 3
 ITEM_TOKENS = 4
 CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
+COUNTED = frozenset((
+    "model", "input", "instructions", "parallel_tool_calls", "reasoning", "text", "tool_choice", "tools",
+    "truncation",
+))  # fmt: skip
 ENCRYPTED = "reasoning.encrypted_content"
 SAMPLING = ("temperature", "top_p")
 
@@ -87,6 +91,15 @@ def understand(raw: dict[str, Any], queued: Faults, *, answer_tokens: int) -> Re
         obfuscate=(raw.get("stream_options") or {}).get("include_obfuscation") is not False,
         summarises=bool(reasoning.get("summary") or reasoning.get("generate_summary")),
     )
+
+
+def count(raw: dict[str, Any]) -> Reply:
+    """The answer to `POST /v1/responses/input_tokens`."""
+    unknown = sorted(raw.keys() - COUNTED)
+    if unknown:
+        raise refuse_problem(Problem(Kind.UNKNOWN, (unknown[0],)))
+    asked = understand(raw, NONE, answer_tokens=0)
+    return json_reply(200, {"object": "response.input_tokens", "input_tokens": asked.input_tokens}, HEADERS)
 
 
 def _items(given: Any) -> list[dict[str, Any]]:

@@ -7,11 +7,17 @@ import orjson
 
 from bursar.adapters.providers import Attempt, UpstreamRequest
 from bursar.adapters.providers.openai_responses.dispositions import DISPOSITION
-from bursar.adapters.providers.openai_responses.rules import refuse_unsupported
+from bursar.adapters.providers.openai_responses.rules import is_foreign, refuse_unsupported
 from bursar.adapters.providers.openai_responses.usage import read_usage
 from bursar.core.usage import Usage
 
 DIALECT: Final = "openai_responses"
+COUNTS: Final = "openai_response_counts"
+COUNTED: Final = (
+    "input", "instructions", "parallel_tool_calls", "personality", "reasoning", "text", "tool_choice",
+    "tools", "truncation",
+)  # fmt: skip
+"""What of a request makes up its prompt, so far as OpenAI's own count takes it (schema `TokenCountsBody`)."""
 
 
 class ResponsesSurface:
@@ -27,12 +33,14 @@ class ResponsesSurface:
     ) -> UpstreamRequest:
         """The caller's request with our model name and the output bound, nothing kept at the provider.
 
+        Reasoning that another provider signed is left out.
+
         What came before (`previous_response_id`) is in `raw["input"]` already. Raises `BadRequest` for what
         costs more than the usage tells.
         """
         refuse_unsupported(raw, DISPOSITION, unknown_passes=True)
         body = {name: value for name, value in raw.items() if name != "previous_response_id"}
-        body |= {"model": attempt.deployment.provider_model, "store": False}
+        body |= {"model": attempt.deployment.provider_model, "store": False, "input": _readable(raw["input"])}
         self._bound(body, attempt)
         headers = {"authorization": f"Bearer {attempt.secret}", "content-type": "application/json"}
         return UpstreamRequest(path="/responses", headers=headers, body=orjson.dumps(body))
@@ -47,3 +55,28 @@ class ResponsesSurface:
             bounds += [given, attempt.deployment.output_tokens_max]
         if bounds:
             body["max_output_tokens"] = min(bounds)
+
+
+class ResponseCounts(ResponsesSurface):
+    """`POST /responses/input_tokens`: the tokens of a prompt that is not asked."""
+
+    def edit(
+        self,
+        raw: Mapping[str, Any],
+        attempt: Attempt,
+        *,
+        stream: bool,
+        headers: Mapping[str, str],
+    ) -> UpstreamRequest:
+        asked = super().edit(raw, attempt, stream=stream, headers=headers)
+        prompt = {name: raw[name] for name in COUNTED if raw.get(name) is not None}
+        prompt |= {"model": attempt.deployment.provider_model, "input": _readable(raw["input"])}
+        body = orjson.dumps(prompt)
+        return UpstreamRequest(path="/responses/input_tokens", headers=asked.headers, body=body)
+
+
+def _readable(given: Any) -> Any:
+    """The input without what the provider's models cannot read back."""
+    if isinstance(given, str) or not any(is_foreign(item) for item in given):
+        return given
+    return [item for item in given if not is_foreign(item)]

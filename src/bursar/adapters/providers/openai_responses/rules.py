@@ -15,6 +15,10 @@ ITEM_REFERENCE: Final = "item_reference"
 CONTAINER: Final = "container_auto"
 """Where a shell runs when nobody says: at the provider."""
 
+SIGNED: Final = "bursar.signed."
+REDACTED: Final = "bursar.redacted."
+"""How reasoning of other providers is marked in `encrypted_content`, before what they signed or hid."""
+
 _WITH_PARTS = frozenset({"reasoning", "stream_options", "prompt_cache_options", "text"})
 _WITH_VALUES = frozenset({"service_tier", "truncation"})
 
@@ -42,6 +46,14 @@ def kind_of(item: Mapping[str, Any]) -> str:
     if isinstance(kind, str):
         return kind
     return MESSAGE if "role" in item or "content" in item else ITEM_REFERENCE
+
+
+def is_foreign(item: object) -> bool:
+    """Whether an item is reasoning of another provider, which OpenAI's models cannot read back."""
+    if not isinstance(item, Mapping) or item.get("type") != "reasoning":
+        return False
+    sealed = item.get("encrypted_content")
+    return isinstance(sealed, str) and sealed.startswith((SIGNED, REDACTED))
 
 
 def said_in(raw: Mapping[str, Any]) -> Iterator[Said]:

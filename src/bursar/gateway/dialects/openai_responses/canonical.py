@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple, cast, get_args
 
-from bursar.adapters.providers.openai_responses.rules import kind_of
+from bursar.adapters.providers.openai_responses.rules import REDACTED, SIGNED, kind_of
 from bursar.core.chat import (
     ChatRequest,
     Effort,
@@ -20,10 +20,6 @@ from bursar.core.chat import (
     Turn,
 )
 from bursar.gateway.dialects.bodies import wrong
-
-SIGNED: Final = "bursar.signed."
-REDACTED: Final = "bursar.redacted."
-"""How reasoning of other providers is marked in `encrypted_content`, before what they signed or hid."""
 
 NAMES: Final[Mapping[str, str]] = {
     "max_tokens": "max_output_tokens",
@@ -71,14 +67,6 @@ def canonical(raw: Mapping[str, Any]) -> ChatRequest:
         service_tier=raw.get("service_tier"),
         names=NAMES,
     )
-
-
-def is_ours(item: object) -> bool:
-    """Whether an item is reasoning of a provider that OpenAI's models cannot read back."""
-    if not isinstance(item, Mapping) or item.get("type") != "reasoning":
-        return False
-    sealed = item.get("encrypted_content")
-    return isinstance(sealed, str) and sealed.startswith((SIGNED, REDACTED))
 
 
 def text_at(source: Mapping[str, Any], name: str, place: str) -> str:

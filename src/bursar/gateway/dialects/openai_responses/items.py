@@ -2,9 +2,8 @@
 
 from typing import Any, TypeVar
 
-from bursar.adapters.providers.openai_responses.rules import kind_of
+from bursar.adapters.providers.openai_responses.rules import REDACTED, SIGNED, kind_of
 from bursar.core.chat import Thinking
-from bursar.gateway.dialects.openai_responses.canonical import REDACTED, SIGNED
 
 Says = list[tuple[str, dict[str, Any]]]
 """Events without their numbers: type and members."""

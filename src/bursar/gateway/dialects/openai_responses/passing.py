@@ -12,7 +12,6 @@ from bursar.adapters.providers import USAGE_INCOMPLETE, Attempt, PassThrough, Pr
 from bursar.core.sse import Event, parse
 from bursar.gateway.dialects import Call
 from bursar.gateway.dialects.exchanges import FAILED, STREAM_MALFORMED, SseExchange
-from bursar.gateway.dialects.openai_responses.canonical import is_ours
 from bursar.gateway.dialects.openai_responses.response import (
     event_frame,
     failure_frames,
@@ -180,19 +179,16 @@ _NUMBERED = frozenset({"type", "sequence_number"})
 
 
 def sent_of(call: Call) -> dict[str, Any]:
-    """What goes to the provider: without reasoning of others; its own is asked for where it is kept.
+    """What goes to the provider: reasoning that is kept must come back readable.
 
-    Only where the caller speaks of reasoning: a model that does not reason refuses to be asked for it, and
-    newer ones give it unasked.
+    It is asked for only where the caller speaks of reasoning: a model that does not reason refuses to be
+    asked, and newer ones give it unasked.
     """
     raw = call.raw
-    given = raw["input"]
-    if not isinstance(given, str) and any(is_ours(item) for item in given):
-        raw = {**raw, "input": [item for item in given if not is_ours(item)]}
     include = raw.get("include") or []
     keeps = call.memory is not None and call.memory.keeps
     if keeps and raw.get("reasoning") is not None and ENCRYPTED not in include:
-        raw = {**raw, "include": [*include, ENCRYPTED]}
+        return {**raw, "include": [*include, ENCRYPTED]}
     return raw
 
 
