@@ -41,7 +41,7 @@ DISPOSITION = {
 }
 STYLE = Style(
     options={**OPTIONS, "top_k": "top_k"},
-    thoughts="reasoning",
+    thoughts="reasoning_details",
     cache_mark="cache_control",
     reasoning=_reasoning,
 )

@@ -12,6 +12,7 @@ import orjson
 
 from bursar.adapters.providers import Attempt, Deployment, FailureKind, ProviderFailure, broken_answer
 from bursar.adapters.providers.failures import FOUND_IN_STREAM, classify, error_of
+from bursar.adapters.providers.openai_chat.details import thoughts_in
 from bursar.core.chat import ChatAnswer, Finish, Text, Thinking, ToolCall
 
 FINISH: Mapping[str, Finish] = {
@@ -131,14 +132,15 @@ def content_of(content: object) -> tuple[str, str]:
 
 
 def reasoning_of(message: Mapping[str, Any]) -> str:
-    """Reasoning in plain words, by either name."""
-    return text_at(message, "reasoning_content") or text_at(message, "reasoning")
+    """Reasoning in plain words, by whatever name."""
+    plain = text_at(message, "reasoning_content") or text_at(message, "reasoning")
+    return plain or "".join(thought.text for thought in thoughts_in(message))
 
 
 def blocks_of(message: Mapping[str, Any]) -> list[Thinking]:
-    """Reasoning as its maker signed it, where a gateway hands that on."""
+    """Reasoning as its maker signed it, where a gateway hands that on, by either name."""
     blocks = message.get("thinking_blocks")
-    return [
+    return thoughts_in(message) or [
         Thinking(redacted=text_at(block, "data"))
         if block.get("type") == "redacted_thinking"
         else Thinking(text=text_at(block, "thinking"), signature=text_at(block, "signature"))

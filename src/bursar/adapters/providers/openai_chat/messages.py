@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from bursar.adapters.providers.openai_chat.details import FIELD, details_of
 from bursar.adapters.providers.openai_chat.style import Style
 from bursar.core.chat import (
     Audio,
@@ -126,6 +127,10 @@ class _Writer:
             said = message["content"]
             texts = [{"type": "text", "text": said}] if isinstance(said, str) else said or []
             message["content"] = [chunk, *texts] if text else said
+            return
+        if self._style.thoughts == "reasoning_details":
+            details = details_of(thoughts)
+            message |= {FIELD: details} if details else {"reasoning": text} if text else {}
             return
         if text:
             message[self._style.thoughts] = text

@@ -19,6 +19,7 @@ CHOICES: Mapping[str, str] = {
 }  # fmt: skip
 """Canonical choice of tools → OpenAI's name."""
 
+Thoughts = Literal["dropped", "reasoning_content", "reasoning", "reasoning_details", "chunks"]
 _BUDGETS = ((2_048, "low"), (8_192, "medium"))
 """Thinking budgets up to so many tokens, and the effort that spends about as much; above: high."""
 
@@ -66,7 +67,7 @@ class Style:
     options: Mapping[str, str] = field(default_factory=lambda: OPTIONS)
     refused: Mapping[str, str] = field(default_factory=dict)
     end_user: str | None = "user"
-    thoughts: Literal["dropped", "reasoning_content", "reasoning", "chunks"] = "reasoning_content"
+    thoughts: Thoughts = "reasoning_content"
     cache_mark: Literal["auto", "prompt_cache_breakpoint", "cache_control"] = "auto"
     cache_marked: tuple[str, ...] = ()
     flat: bool = False
