@@ -31,6 +31,7 @@ class Operator:
             base_url=f"{address}/api/v1", headers={"authorization": f"Bearer {token}"}, timeout=60
         )
         self.provider_ids: dict[str, str] = {}
+        self.simulator_url = ""
 
     def close(self) -> None:
         self._http.close()
@@ -58,6 +59,7 @@ class Operator:
 
     def add_providers(self, simulator_url: str) -> None:
         """One provider of each kind, and a model of the OpenAI-compatible one."""
+        self.simulator_url = simulator_url
         for kind in MODELS:
             slug = kind.replace("_", "-")
             wanted = {"slug": slug, "kind": kind, "base_url": simulator_url + PATHS[kind]}
@@ -66,6 +68,23 @@ class Operator:
             self.post(f"/providers/{made['id']}/credentials", {"secret": SECRETS[kind]})
         self._add_model(MODELS["openai_compatible"], "openai_compatible")
         self._set_prices(MODELS["openai_compatible"], LLAMA_PRICES, "USD")
+
+    def new_model(self, kind: str) -> str:
+        """A model at a provider of its own, for tests that break it: nobody else's is put to rest."""
+        made = self.post(
+            "/providers",
+            {
+                "slug": f"{kind.replace('_', '-')}-{uuid4().hex[:8]}",
+                "kind": kind,
+                "base_url": self.simulator_url + PATHS[kind],
+            },
+        )
+        self.post(f"/providers/{made['id']}/credentials", {"secret": SECRETS[kind]})
+        self._set_prices(MODELS[kind], LLAMA_PRICES, "USD", made["id"])
+        name = f"{MODELS[kind]}-{uuid4().hex[:8]}"
+        self.post("/models", {"id": name, "output_tokens_max": 4096})
+        self.post("/routes", {"model_id": name, "provider_id": made["id"], "provider_model": MODELS[kind]})
+        return name
 
     def new_customer(
         self,
@@ -96,8 +115,10 @@ class Operator:
         route = {"model_id": name, "provider_id": self.provider_ids[kind]}
         self.post("/routes", route if provider_model is None else {**route, "provider_model": provider_model})
 
-    def _set_prices(self, model: str, prices: dict[str, tuple[str, str]], currency: str) -> None:
-        provider_id = self.provider_ids["openai_compatible"]
+    def _set_prices(
+        self, model: str, prices: dict[str, tuple[str, str]], currency: str, provider_id: str = ""
+    ) -> None:
+        provider_id = provider_id or self.provider_ids["openai_compatible"]
         for meter, (cost, sale) in prices.items():
             price = {"provider_id": provider_id, "model": model, "meter": meter, "currency": currency}
             self.post("/prices", {**price, "cost": cost, "sale": sale})
@@ -155,6 +176,14 @@ class Customer:
                 time.sleep(POLL_S)
             else:
                 return
+
+    def until_offered(self, model: str) -> str:
+        """Wait until the gateway has heard of a model; its name."""
+        deadline = time.monotonic() + READY_WAIT_S_MAX
+        while model not in {card.id for card in self.sync.models.list()}:
+            assert time.monotonic() < deadline, "the gateway never heard of the new model"
+            time.sleep(POLL_S)
+        return model
 
     def explanation(self, request_id: str) -> dict[str, Any]:
         """What `GET /v1/usage/{request_id}` says to the customer."""

@@ -119,7 +119,7 @@ class TestModels:
 
     def test_an_unknown_address_is_not_found(self, customer: Customer) -> None:
         with pytest.raises(openai.NotFoundError) as caught:
-            customer.sync.embeddings.create(model="text-embedding-3-small", input="Hello")
+            customer.sync.moderations.create(input="Hello")
         assert caught.value.code == "unknown_url"
 
 
@@ -261,8 +261,9 @@ class TestProviderFailures:
     def test_it_is_an_internal_server_error_and_free(  # noqa: PLR0913 - one row of the table above
         self, customer: Customer, kind: str, script: str, status: int, code: str, *, stream: bool
     ) -> None:
+        model = customer.until_offered(customer.operator.new_model(kind))
         with pytest.raises(openai.InternalServerError) as caught:
-            customer.sync.chat.completions.create(model=MODELS[kind], messages=faulty(script), stream=stream)
+            customer.sync.chat.completions.create(model=model, messages=faulty(script), stream=stream)
         error = caught.value
         assert (error.status_code, error.code) == (status, code)
         assert "127.0.0.1" not in str(error.body)
@@ -270,7 +271,7 @@ class TestProviderFailures:
         if "retry_after" in script:
             assert error.response.headers["retry-after"] == "7"
         assert customer.wallet()["balance"] == "100.00"
-        assert [row["outcome"] for row in customer.usage()] == ["provider_error_before_output"]
+        assert {row["outcome"] for row in customer.usage()} == {"provider_error_before_output"}
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -280,8 +281,9 @@ class TestBrokenStreams:
         self, customer: Customer, kind: str, script: str
     ) -> None:
         came: list[Any] = []
+        model = customer.until_offered(customer.operator.new_model(kind))
         stream = customer.sync.chat.completions.create(
-            model=MODELS[kind], messages=faulty(f"{script} output_tokens=40"), stream=True
+            model=model, messages=faulty(f"{script} output_tokens=40"), stream=True
         )
         with pytest.raises(openai.APIError) as caught:
             came.extend(stream)
