@@ -81,6 +81,7 @@ class Limiter:
         self._renewed_ms = 0
         self._pending: list[tuple[RateCounters, list[Change]]] = []
         self._changing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self.budgets = budgets
         self.counting = Counting(shared)
 
@@ -182,7 +183,9 @@ class Limiter:
     async def tend(self) -> None:
         """Once a second: budgets told and given back, lasting claims renewed, lost counters tried again."""
         now_ms = self._clock.monotonic_ms()
-        await self.counting.try_again(now_ms)
+        if not self.counting.is_shared and self.counting.may_share and self._looking is None:
+            # Beside the rest: a Redis that hangs must not keep leases and budgets from being tended.
+            self._looking = asyncio.get_running_loop().create_task(self._look_for_shared(now_ms))
         if now_ms - self._renewed_ms >= RENEW_EVERY_MS:
             self._renewed_ms = now_ms
             claims = [place for claim in self._lasting.values() for place in claim.claims()]
@@ -193,6 +196,8 @@ class Limiter:
         """Tell what is still to be told, and give budgets back."""
         while self._changing is not None:
             await self._changing
+        if self._looking is not None:
+            await self._looking
         await self.counting.close()
         await self.budgets.close()
 
@@ -277,6 +282,12 @@ class Limiter:
             claim.hold(await self.budgets.hold(asks, now_ms))
         except BudgetSpent as spent:
             raise budget_refusal(spent, budgets, now_ms) from spent
+
+    async def _look_for_shared(self, now_ms: int) -> None:
+        try:
+            await self.counting.try_again(now_ms)
+        finally:
+            self._looking = None
 
     async def _put_right(self) -> None:
         """Batches, one after the other: whatever is told meanwhile goes with the next."""

@@ -4,7 +4,9 @@ Losing Redis costs the request that notices at most one short wait; from then on
 at its full figure. Once a second Redis is tried again, beside the requests (ADR 0013).
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import structlog
 
@@ -14,8 +16,11 @@ from bursar.core.limits import Change, Check, Kind, Standing
 
 log = structlog.get_logger()
 
-RENEWALS_AT_ONCE_MAX = 500
-PROBE = Check("probe", Kind.REQUESTS, 1, 1, 1)
+RENEWALS_AT_ONCE_MAX: Final = 500
+ENDED_MAX: Final = 10_000
+"""Claims remembered while the shared counters are away; what is forgotten ends within a minute by itself."""
+
+PROBE: Final = Check("probe", Kind.REQUESTS, 1, 1, 1)
 
 
 class Counting:
@@ -24,6 +29,7 @@ class Counting:
     def __init__(self, shared: RateCounters | None = None) -> None:
         self._shared = shared
         self._own = MemoryCounters()
+        self._ended: deque[Change] = deque(maxlen=ENDED_MAX)
         self.is_shared = shared is not None
         self.lost = 0
 
@@ -40,16 +46,19 @@ class Counting:
                 return await shared.admit(checks, claim, now_ms), shared
             except shared.unavailable as error:
                 self._lose(error)
+                self._note_ended(Change(check, 0, claim) for check in checks)  # should it have been heard
         return await self._own.admit(checks, claim, now_ms), self._own
 
     async def correct(self, counters: RateCounters, changes: Sequence[Change], now_ms: int) -> None:
-        """What cannot be told is lost: reservations leak away, claims end when nobody renews them."""
+        """What cannot be told is lost, but for ended claims: reservations leak away by themselves."""
         if counters is self._shared and not self.is_shared:
+            self._note_ended(changes)
             return
         try:
             await counters.correct(changes, now_ms)
         except counters.unavailable as error:
             self._lose(error)
+            self._note_ended(changes)
 
     async def renew(self, claims: Sequence[tuple[str, str]], now_ms: int) -> None:
         """Keep the shared claims of requests that last."""
@@ -79,14 +88,20 @@ class Counting:
             return
         try:
             await shared.look([PROBE], now_ms)
+            await shared.correct(list(self._ended), now_ms)
         except shared.unavailable:
             return
+        self._ended.clear()
         self.is_shared = True
         log.warning("limits.shared_back", lost=self.lost)
 
     async def close(self) -> None:
         if self._shared is not None:
             await self._shared.close()
+
+    def _note_ended(self, changes: Iterable[Change]) -> None:
+        """Claims that ended unheard are told when the shared counters are back; twice does no harm."""
+        self._ended.extend(change for change in changes if change.check.kind is Kind.CONCURRENT)
 
     def _lose(self, error: Exception) -> None:
         if self.is_shared:
