@@ -9,9 +9,19 @@ import orjson
 import psycopg
 import pytest
 from caller import Reply
-from proving import Customer, as_nano, eventually, tokens_of_letters
+from proving import Customer, SharedStack, as_nano, eventually, new_customer, tokens_of_letters
 from raw_provider import OK_STREAM, Visit, chunked, raw_provider, says, whole_answer
-from serving import IMAGES, PICTURE_PRICES, TOKEN_PRICES, body, draws, sold, spent
+from serving import (
+    EMBEDDINGS,
+    IMAGES,
+    PICTURE_PRICES,
+    TOKEN_PRICES,
+    body,
+    draws,
+    embeds,
+    sold,
+    spent,
+)
 
 from bursar.core.money import parse_amount
 
@@ -162,13 +172,7 @@ class TestHolds:
         assert await customer.usage() == []
 
     async def test_are_paid_from_lots_for_pictures_first(self, customer: Customer) -> None:
-        with psycopg.connect(customer.stack.database.url, autocommit=True) as connection:
-            connection.execute(
-                "SELECT bursar_top_up(%s, %s, 'promo', %s, 'image', 100, now(), NULL::timestamptz,"
-                " 0::numeric, %s::text, 'hash'::text, 'test'::text, NULL::text, now())",
-                [customer.wallet_id, uuid4(), parse_amount("1", "USD"), str(uuid4())],
-            )
-        customer.balance += parse_amount("1", "USD")
+        grant_for_pictures(customer, "1")
         model = await draws(customer, prices=PICTURE_PRICES, provider_model="dall-e-2")
         await customer.send(body(model, prompt=PROMPT, n=2), path=IMAGES)
         await customer.chat("anthropic")
@@ -183,6 +187,29 @@ class TestHolds:
             ("image", by_path[IMAGES]),
             (None, by_path["/v1/chat/completions"]),
         ]
+
+    async def test_can_rest_on_a_lot_for_pictures_alone_but_nothing_else_can(
+        self, shared_stack: SharedStack
+    ) -> None:
+        async with new_customer(shared_stack, balance="0") as poor:
+            grant_for_pictures(poor, "0.12")
+            model = await draws(poor, prices=PICTURE_PRICES, provider_model="dall-e-2")
+            drawn = [(await poor.send(body(model, prompt=PROMPT), path=IMAGES)).status for _ in range(3)]
+            assert drawn == [200, 200, 402]
+            assert (await poor.chat("anthropic")).error["code"] == "insufficient_balance"
+            vectors = await embeds(poor, "openai_compatible")
+            assert (await poor.send(body(vectors, input="hello"), path=EMBEDDINGS)).status == 402
+
+
+def grant_for_pictures(customer: Customer, amount: str) -> None:
+    units = parse_amount(amount, "USD")
+    with psycopg.connect(customer.stack.database.url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT bursar_top_up(%s, %s, 'promo', %s, 'image', 100, now(), NULL::timestamptz,"
+            " 0::numeric, %s::text, 'hash'::text, 'test'::text, NULL::text, now())",
+            [customer.wallet_id, uuid4(), units, str(uuid4())],
+        )
+    customer.balance += units
 
 
 async def _silent(visit: Visit) -> None:
