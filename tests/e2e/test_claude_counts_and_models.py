@@ -76,6 +76,11 @@ class TestModels:
         assert model.created_at.year >= 2020
         assert model.max_tokens
 
+    def test_are_called_as_the_operator_calls_them(self, customer: Customer) -> None:
+        named = customer.operator.get(f"/models/{MODELS['anthropic']}")["display_name"]
+        with claude_client(customer) as client:
+            assert client.models.retrieve(MODELS["anthropic"]).display_name == named
+
     def test_unknown_ones_are_not_found(self, customer: Customer) -> None:
         with claude_client(customer) as client, pytest.raises(anthropic.NotFoundError) as refused:
             client.models.retrieve("claude-nothing")

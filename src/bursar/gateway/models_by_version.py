@@ -77,7 +77,7 @@ def _card(name: str, model: ModelRecord) -> dict[str, Any]:
     return {
         "type": "model",
         "id": name,
-        "display_name": name,
+        "display_name": model.display_name or name,
         "created_at": created.isoformat().replace("+00:00", "Z"),
         "lifecycle": "active",
         "deprecated_at": None,

@@ -141,6 +141,7 @@ class ModelRecord:
     strategy: Strategy = Strategy.PRIORITY
     fallbacks: tuple[str, ...] = ()
     context_window: int | None = None
+    display_name: str = ""
     lacks: frozenset[str] = frozenset()
     services: frozenset[Service] = UNSAID
 
@@ -366,6 +367,7 @@ def _model(routes: Mapping[str, tuple[Route, ...]], row: Mapping[str, Any]) -> M
         strategy=Strategy(row.get("strategy", "priority")),
         fallbacks=tuple(row.get("fallbacks", ())),
         context_window=row["context_window"],
+        display_name=row["display_name"],
         lacks=frozenset(name for name, has in (row.get("capabilities") or {}).items() if has is False),
         services=_services(row.get("capabilities") or {}),
     )
