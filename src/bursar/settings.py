@@ -230,8 +230,11 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _only_networks(cls, listed: str) -> str:
-        for one in networks_in(listed):
-            ip_network(one)
+        try:
+            for one in networks_in(listed):
+                ip_network(one)
+        except ValueError:
+            raise ValueError("must be networks such as 10.0.0.0/8, separated by commas") from None
         return listed
 
     @classmethod
