@@ -311,7 +311,7 @@ def _routes(
             weight=row["weight"],
             region=row.get("region") or provider.get("region"),
             margin_floor=floor_of(row),
-            breaker=BreakerRule(**(provider.get("breaker") or {})),
+            breaker=_breaker(provider),
         )
 
     found: dict[str, list[Route]] = {}
@@ -325,6 +325,15 @@ def _credentials_of(route: Mapping[str, Any], credentials: Sequence[Credential])
     """All of the provider's, or the only one the route names."""
     only = route.get("credential_id")
     return tuple(one for one in credentials if only is None or one.credential_id == only)
+
+
+def _breaker(provider: Mapping[str, Any]) -> BreakerRule:
+    """The provider's own rule; one that makes no sense must not cost its routes."""
+    try:
+        return BreakerRule(**(provider.get("breaker") or {}))
+    except (TypeError, ValueError) as error:
+        log.error("snapshot.breaker_unusable", provider_id=str(provider["id"]), error=str(error))  # noqa: TRY400 - its value says it all
+        return DEFAULT_RULE
 
 
 def _floors(rows: Rows) -> Callable[[Mapping[str, Any]], int | None]:
