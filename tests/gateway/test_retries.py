@@ -51,6 +51,15 @@ class TestASecondRound:
         assert reply.status == 200
         assert [row["attempt"] for row in await customer.usage()] == [0, 1]
 
+    async def test_tries_a_connection_that_nobody_takes(self, customer: Customer, kind: str) -> None:
+        patient(customer, rounds_max=3, attempts_max=3)
+        async with raw_provider(lambda visit: visit.say(b"")) as provider:
+            address = provider.base_url(kind)  # nobody listens there any more
+        await customer.serve(kind, base_url=address)
+        reply = await customer.chat(kind)
+        assert (reply.status, reply.error["code"]) == (502, "provider_error")
+        assert [row["attempt"] for row in await customer.usage()] == [0, 1, 2]
+
     @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
     async def test_is_not_for_what_stays(self, customer: Customer, kind: str, status: int) -> None:
         patient(customer)
