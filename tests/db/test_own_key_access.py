@@ -25,8 +25,8 @@ Add = Callable[..., UUID]
 def provider_id(desk: Desk) -> UUID:
     number = new_id()
     desk.operator.execute(
-        "INSERT INTO provider (id, slug, name, kind, base_url, created_at)"
-        " VALUES (%s, 's', 's', 'openai', 'http://x', %s)",
+        "INSERT INTO provider (id, slug, name, kind, base_url, takes_own_keys, created_at)"
+        " VALUES (%s, 's', 's', 'openai', 'http://x', true, %s)",
         [number, START],
     )
     return number
@@ -172,6 +172,12 @@ class TestLoadedRules:
         assert (rules["allowed_regions"], rules["allowed_providers"]) == (["eu"], None)
         assert rules["own_keys_fall_back"] is True
         assert [row["id"] for row in loaded["own_credentials"]] == [first, second]
+
+    async def test_say_whether_the_provider_takes_them(self, desk: Desk, books: PgBooks, add: Add) -> None:
+        add(desk.customer())
+        assert [row["is_taken"] for row in (await books.load_snapshot())["own_credentials"]] == [True]
+        desk.operator.execute("UPDATE provider SET takes_own_keys = false")
+        assert [row["is_taken"] for row in (await books.load_snapshot())["own_credentials"]] == [False]
 
     async def test_change_their_version_with_the_row(self, desk: Desk, books: PgBooks, add: Add) -> None:
         add(desk.customer())

@@ -35,6 +35,7 @@ def own_path(customer: Customer) -> str:
 def bring(customer: Customer, secret: str = RIGHT) -> dict[str, Any]:
     """Register a credential of his own, and wait until the gateway uses it."""
     provider_id = customer.operator.provider_ids["openai"]
+    customer.operator.patch(f"/providers/{provider_id}", {"takes_own_keys": True})
     body = {"provider_id": provider_id, "name": "mine", "secret": secret}
     made = customer.operator.post(own_path(customer), body)
     assert isinstance(made, dict)

@@ -164,6 +164,20 @@ class TestOwnCredentials:
         await client.call("PATCH", f"/organisations/{organisation['id']}", {"status": "closed"})
         assert await client.refused("POST", own, body) == "409 organisation_closed"
 
+    async def test_are_taken_only_where_their_owner_is_billed(self, client: Client, own: str) -> None:
+        ours = {"slug": "gpu", "kind": "openai_compatible", "base_url": "https://gpu.example.com/v1"}
+        provider = await client.post("/providers", ours)
+        assert provider["takes_own_keys"] is False
+        body = {"provider_id": provider["id"], "secret": SECRET}
+        assert await client.refused("POST", own, body) == "409 own_keys_not_taken"
+        await client.call("PATCH", f"/providers/{provider['id']}", {"takes_own_keys": True})
+        await client.post(own, body)
+        for kind, taken in (("openai", True), ("anthropic", True), ("ollama", False)):
+            makers = await client.post("/providers", {"slug": f"{kind}-2", "kind": kind})
+            assert makers["takes_own_keys"] is taken
+        proxied = {"slug": "proxy", "kind": "openai", "base_url": "https://proxy.example.com/v1"}
+        assert not (await client.post("/providers", proxied))["takes_own_keys"]
+
     async def test_refuse_what_is_none(self, client: Client, own: str, provider: dict[str, Any]) -> None:
         for secret in ("", "   ", "short", "two\nlines-of-it", "llm_sk_abcdefgh", "x" * 4097, 5, None):
             refused = await client.refused("POST", own, {"provider_id": provider["id"], "secret": secret})

@@ -34,15 +34,16 @@ async def bring(
     customer: Customer, model: str, *, secret: str = OWN_SECRET, priority: int = 100, key: str = SECRET_KEY
 ) -> UUID:
     """Give the customer a credential of his own at the provider of a model; its id."""
-    number = uuid4()
+    number, provider_id = uuid4(), await provider_of(customer, model)
     customer.hidden.add(re.escape(secret))
+    await customer.change("UPDATE provider SET takes_own_keys = true WHERE id = %s", [provider_id])
     await customer.change(
         "INSERT INTO own_credential (id, organisation_id, provider_id, name, sealed, hint, priority,"
         " created_at) VALUES (%s, %s, %s, 'own', %s, '…', %s, now())",
         [
             number,
             customer.organisation_id,
-            await provider_of(customer, model),
+            provider_id,
             SecretBox(bytes.fromhex(key)).seal(secret.encode()),
             priority,
         ],

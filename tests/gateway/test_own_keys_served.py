@@ -190,6 +190,14 @@ class TestOurs:
         assert (reply.status, reply.error["code"]) == (503, "model_unavailable")
         assert secrets_seen(customer) == []
 
+    async def test_are_no_stand_in_at_a_provider_that_takes_them_no_longer(self, customer: Customer) -> None:
+        model = await customer.serve("openai")
+        await bring(customer, model)
+        await customer.change("UPDATE provider SET takes_own_keys = false")
+        reply = await customer.chat("openai", SAID)
+        assert (reply.status, reply.error["code"]) == (503, "model_unavailable")
+        assert secrets_seen(customer) == []
+
     async def test_are_not_needed(self, customer: Customer) -> None:
         model = await customer.serve("openai", credentials=0)
         assert (await customer.chat("openai", SAID)).status == 503

@@ -35,7 +35,8 @@ async def bring(stack: GatewayStack, *, key: str = SECRET_KEY) -> None:
     """A credential of the customer's own at the provider of the OpenAI model; everybody's fee is 5 %."""
     await changed(
         stack,
-        "WITH fee AS (INSERT INTO platform_fee (currency, percent, fixed, effective_from, created_at)"
+        "WITH taken AS (UPDATE provider SET takes_own_keys = true),"
+        " fee AS (INSERT INTO platform_fee (currency, percent, fixed, effective_from, created_at)"
         " VALUES ('USD', 5, 0, '2026-02-01Z', now()) ON CONFLICT DO NOTHING)"
         " INSERT INTO own_credential (id, organisation_id, provider_id, name, sealed, hint, created_at)"
         " VALUES (%s, %s, %s, 'own', %s, '…', now())",

@@ -54,8 +54,10 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
         WHERE allowed_providers IS NOT NULL OR allowed_regions IS NOT NULL
             OR EXISTS (SELECT FROM own_credential WHERE organisation_id = organisation.id AND active)""",
     "own_credentials": """
-        SELECT id, organisation_id, provider_id, sealed, priority, xmin::text AS version FROM own_credential
-        WHERE active ORDER BY organisation_id, provider_id, priority, id""",
+        SELECT own_credential.id, organisation_id, provider_id, sealed, priority,
+            own_credential.xmin::text AS version, takes_own_keys AS is_taken
+        FROM own_credential JOIN provider ON provider.id = provider_id
+        WHERE own_credential.active ORDER BY organisation_id, provider_id, priority, own_credential.id""",
     "organisation_limits": "SELECT id, limits FROM organisation WHERE limits <> '{}'",
     # A key's budgets go on to the keys it was rotated to: they count together.
     "budgets": """

@@ -219,7 +219,10 @@ def _key(rules: Mapping[UUID, Rules], book: RuleBook, row: Mapping[str, Any]) ->
 
 
 def _rules(rows: Rows, open_secret: Callable[[bytes], str]) -> dict[UUID, Rules]:
-    """By organisation. A credential that cannot be opened still claims its provider: ours is no stand-in."""
+    """By organisation.
+
+    A credential that cannot be opened, or is no longer taken, still claims its provider: ours is no stand-in.
+    """
     owned = rows.get("own_credentials", ())
     claims: dict[UUID, dict[UUID, tuple[Credential, ...]]] = {}
     for row in owned:
@@ -235,7 +238,8 @@ def _rules(rows: Rows, open_secret: Callable[[bytes], str]) -> dict[UUID, Rules]
         )
         return row["organisation_id"], row["provider_id"], credential
 
-    for organisation_id, provider_id, credential in _usable("own_credential", owned, opened):
+    taken = [row for row in owned if row["is_taken"]]
+    for organisation_id, provider_id, credential in _usable("own_credential", taken, opened):
         claims[organisation_id][provider_id] += (credential,)
     return {
         row["id"]: Rules(

@@ -78,6 +78,18 @@ OWN_KEYS: Final[Mapping[str, tuple[Words, ...]]] = {
             "模型 {name} 的服务商均不在贵组织允许的服务商和区域之内。",
         ),
     ),
+    "own_keys_not_taken": (
+        Words(
+            "This provider takes no credentials of organisations.",
+            "이 Provider는 조직의 자체 자격 증명을 받지 않습니다.",
+            "该服务商不接受组织自己的凭据。",
+        ),
+        Words(
+            "The provider {name} takes no credentials of organisations.",
+            "Provider {name}은(는) 조직의 자체 자격 증명을 받지 않습니다.",
+            "服务商 {name} 不接受组织自己的凭据。",
+        ),
+    ),
     "provider_unknown": (
         Words("There is no such provider.", "해당 Provider가 없습니다.", "没有这个服务商。"),
         Words(

@@ -103,6 +103,7 @@ provider = sa.Table(
     moment("created_at"),
     text("region", nullable=True),
     json("breaker", server_default="{}"),
+    flag("takes_own_keys", server_default=sa.false()),
     sa.UniqueConstraint("slug", name="provider_slug_key"),
 )
 

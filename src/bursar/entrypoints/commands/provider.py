@@ -20,6 +20,13 @@ Breaker = Annotated[
         "others are as usual."
     ),
 ]
+OwnKeys = Annotated[
+    bool | None,
+    typer.Option(
+        "--own-keys/--no-own-keys",
+        help="Organisations may bring their own credentials. Never for your machines.",
+    ),
+]
 Priority = Annotated[int, typer.Option(help="Lower is tried first.")]
 
 
@@ -32,6 +39,7 @@ def add(
     name: Annotated[str | None, typer.Option(help="A longer name.")] = None,
     region: Region = None,
     breaker: Breaker = None,
+    own_keys: OwnKeys = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a provider."""
@@ -47,6 +55,7 @@ def add(
         name=name,
         region=region,
         breaker=pairs_given(breaker),
+        takes_own_keys=own_keys,
     )
     made = transact(lambda control, tx: service.create_provider(tx, wanted, edge=control.edge))
     tell(made, as_json=as_json)
@@ -88,6 +97,7 @@ def change(
     active: Annotated[bool | None, typer.Option("--active/--inactive", help="Switch it on or off.")] = None,
     region: Region = None,
     breaker: Breaker = None,
+    own_keys: OwnKeys = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a provider, or switch it off."""
@@ -105,6 +115,7 @@ def change(
         active=active,
         region=region,
         breaker=pairs_given(breaker),
+        takes_own_keys=own_keys,
     )
 
     async def work(_control: Control, tx: Transaction) -> schemas.Provider:

@@ -32,7 +32,7 @@ async def update_organisation(tx: Transaction, organisation_id: UUID, changes: M
 
 
 async def provider_by_id(read: ReadSession | Transaction, provider_id: UUID) -> sa.RowMapping | None:
-    question = sa.select(provider.c.id, provider.c.name, provider.c.base_url)
+    question = sa.select(provider.c.id, provider.c.name, provider.c.base_url, provider.c.takes_own_keys)
     return (await read.execute(question.where(provider.c.id == provider_id))).mappings().one_or_none()
 
 

@@ -54,6 +54,12 @@ class OwnCredentialsFull(Conflict):
     code = "too_many_credentials"
 
 
+class OwnKeysNotTaken(Conflict):
+    """Whoever runs this provider does not bill the owner of a key; see `provider.takes_own_keys`."""
+
+    code = "own_keys_not_taken"
+
+
 class ProviderUnknown(Invalid):
     code = "provider_unknown"
 
@@ -68,7 +74,8 @@ async def add_credential(
     """Seal and keep a credential; from now on requests for this provider's models run on it.
 
     Raises:
-        OrganisationNotFound, OrganisationClosed, ProviderUnknown, OwnCredentialInvalid, OwnCredentialsFull
+        OrganisationNotFound, OrganisationClosed, ProviderUnknown, OwnKeysNotTaken, OwnCredentialInvalid,
+        OwnCredentialsFull
     """
     organisation = await _organisation(tx, organisation_id)
     if organisation["status"] == "closed":
@@ -76,6 +83,8 @@ async def add_credential(
     provider = await queries.provider_by_id(tx, wanted.provider_id)
     if provider is None:
         raise ProviderUnknown("body.provider_id: there is no such provider.")
+    if not provider["takes_own_keys"]:
+        raise OwnKeysNotTaken(f"The provider {provider['name']!r} takes no credentials of organisations.")
     sealed = _sealed(wanted.secret.get_secret_value(), provider["base_url"], control)
     await queries.lock_credentials(tx, organisation_id)
     if len(await queries.credentials_of(tx, organisation_id)) >= CREDENTIALS_MAX:

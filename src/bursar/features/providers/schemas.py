@@ -50,6 +50,12 @@ class BreakerSettings(Body):
     probes: int | None = Field(default=None, ge=1, le=100, description="Successes that close it again.")
 
 
+TAKES_OWN_KEYS = (
+    "Organisations may bring credentials of their own. Only where it bills the owner of a key: your own "
+    "machines would serve any key for the platform fee."
+)
+
+
 class NewProvider(Body):
     slug: Slug
     name: Name | None = Field(default=None, description="Absent: the slug.")
@@ -63,6 +69,7 @@ class NewProvider(Body):
     timeouts: ProviderTimeouts = Field(default_factory=ProviderTimeouts)
     region: Region | None = Field(default=None, description="Where it answers, for routes that name none.")
     breaker: BreakerSettings = Field(default_factory=BreakerSettings)
+    takes_own_keys: bool | None = Field(default=None, description=TAKES_OWN_KEYS + " Absent: at its maker's.")
 
 
 class ProviderChange(Body):
@@ -75,6 +82,7 @@ class ProviderChange(Body):
     timeouts: ProviderTimeouts | None = None
     region: Region | None = None
     breaker: BreakerSettings | None = None
+    takes_own_keys: bool | None = Field(default=None, description=TAKES_OWN_KEYS)
 
 
 class Provider(BaseModel):
@@ -88,6 +96,7 @@ class Provider(BaseModel):
     timeouts: dict[str, int]
     region: str | None
     breaker: dict[str, int]
+    takes_own_keys: bool
     created_at: datetime
 
 

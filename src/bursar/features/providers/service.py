@@ -58,11 +58,14 @@ async def create_provider(tx: Transaction, wanted: NewProvider, *, edge: Edge) -
     """Raises `BaseUrlInvalid`, `SlugTaken`."""
     provider_id = edge.new_id()
     aborts = wanted.aborts_stop_billing
+    base_url = checked_base_url(wanted.base_url, wanted.kind)
+    is_makers_own = base_url == PLACES[wanted.kind].base_url and base_url.startswith("https:")
     row = {
         **wanted.model_dump(),
         "id": provider_id,
         "name": wanted.name or wanted.slug,
-        "base_url": checked_base_url(wanted.base_url, wanted.kind),
+        "base_url": base_url,
+        "takes_own_keys": is_makers_own if wanted.takes_own_keys is None else wanted.takes_own_keys,
         "aborts_stop_billing": PLACES[wanted.kind].aborts_stop_billing if aborts is None else aborts,
         "timeouts": wanted.timeouts.model_dump(exclude_none=True),
         "breaker": wanted.breaker.model_dump(exclude_none=True),

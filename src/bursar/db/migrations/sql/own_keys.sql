@@ -6,6 +6,10 @@ ALTER TABLE organisation ADD COLUMN own_keys_fall_back boolean NOT NULL DEFAULT 
 ALTER TABLE organisation ADD COLUMN allowed_providers uuid[] CHECK (cardinality(allowed_providers) BETWEEN 1 AND 100);
 ALTER TABLE organisation ADD COLUMN allowed_regions text[] CHECK (cardinality(allowed_regions) BETWEEN 1 AND 100);
 
+-- takes_own_keys: whoever runs it bills the key's owner. Never true of the operator's own machines: any key would
+-- open them, and the request would be served for the fee.
+ALTER TABLE provider ADD COLUMN takes_own_keys boolean NOT NULL DEFAULT false;
+
 -- sealed: AES-256-GCM, see bursar.db.secrets. hint: the last four characters. An active one claims its
 -- organisation's requests at this provider, even while nobody can open it.
 CREATE TABLE own_credential (
