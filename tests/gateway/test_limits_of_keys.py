@@ -80,6 +80,15 @@ class TestRequestsPerMinute:
         assert replies[0].headers["x-ratelimit-reset-requests"].endswith("s")
         assert "x-ratelimit-limit-tokens" not in replies[0].headers
 
+    async def test_are_told_in_headers_of_refusals_too(self, shared_stack: SharedStack) -> None:
+        async with new_customer(shared_stack, requests_per_min=1) as customer:
+            await customer.chat("openai")
+            refused = await customer.chat("openai")
+        assert refused.status == 429
+        assert refused.headers["x-ratelimit-limit-requests"] == "1"
+        assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+
     async def test_may_come_in_smaller_bursts(self, customer: Customer) -> None:
         await limit(customer, requests_per_min=60, requests_burst=2)
         replies = [await customer.chat("openai") for _ in range(3)]

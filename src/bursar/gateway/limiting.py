@@ -100,10 +100,17 @@ class Limiter:
                 raise address_not_allowed()
         now_ms = self._clock.monotonic_ms()
         if not counted_later or (key.limits is None and not self.counting.may_share):
-            self._rates.admit(key, now_ms)
+            self._admit(key, now_ms)
         elif key.requests_per_min is not None:
             burst = 0 if key.limits is None else key.limits.burst
             self._floods.admit(key, now_ms, FLOOD_FACTOR * max(key.requests_per_min, burst))
+
+    def _admit(self, key: KeyRecord, now_ms: int) -> None:
+        try:
+            self._rates.admit(key, now_ms)
+        except GatewayError as refusal:
+            refusal.headers.update(self.headers(key, None))
+            raise
 
     async def fund(self, funding: Funding, asking: Asking) -> tuple[Funded, Claim | None]:
         """Hold money within the key's limits, and what was taken of them; it is closed with the hold.
