@@ -226,6 +226,9 @@ class Settings(BaseSettings):
         validation_alias="ANTHROPIC_API_KEY",
         description="Registers Anthropic in the demo.",
     )
+    gemini_api_key: SecretStr = Field(
+        default=SecretStr(""), validation_alias="GEMINI_API_KEY", description="Registers Google in the demo."
+    )
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -15,7 +15,7 @@ from bursar_process import Program, running
 from bursar.entrypoints.listening import listen, port_of
 
 ASKED: list[Any] = [{"role": "user", "content": "Say hello. [[sim: output_tokens=12]]"}]
-MODELS = ("gpt-4.1-mini", "claude-haiku-4-5")
+MODELS = ("gpt-4.1-mini", "claude-haiku-4-5", "gemini-3.5-flash-lite")
 
 
 class Printed:
@@ -79,7 +79,7 @@ class TestDemoClients:
             left -= Decimal(told["cost"])
             assert Decimal(told["balance"]) == left
             rows = self._usage(second)
-        assert [row["model"] for row in rows] == [MODELS[0], MODELS[1], MODELS[0]]
+        assert [row["model"] for row in rows] == [MODELS[0], *reversed(MODELS)]
         assert Decimal(100) - sum(Decimal(row["sale"]) for row in rows) == left
         assert {row["outcome"] for row in rows} == {"completed"}
 

@@ -130,7 +130,12 @@ class TestDemo:
             demo.kill_if_needed()
         assert "gpt-4.1-mini                 OpenAI itself" in demo.said
         assert pasted.stdout.startswith("HTTP/1.1 200")
-        assert {one["slug"] for one in providers} == {"openai", "simulated-openai", "simulated-anthropic"}
+        assert {one["slug"] for one in providers} == {
+            "openai",
+            "simulated-openai",
+            "simulated-anthropic",
+            "simulated-google",
+        }
         assert "sk-proj" not in json.dumps(providers)
 
     def test_leaves_nothing_behind_when_it_is_killed(self, tmp_path: Path) -> None:

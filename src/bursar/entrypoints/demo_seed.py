@@ -37,6 +37,7 @@ from bursar.features.organisations.schemas import NewOrganisation
 from bursar.features.organisations.service import create_organisation, list_organisations
 from bursar.features.prices.importing import import_prices
 from bursar.features.prices.schemas import ImportAsked
+from bursar.features.providers.kinds import Kind
 from bursar.features.providers.schemas import (
     CredentialChange,
     NewCredential,
@@ -62,10 +63,20 @@ from bursar.settings import SECRET_FILE_MODE, Settings
 ORGANISATION = "Demo"
 OPENING_BALANCE = "100.00"
 REQUESTS_PER_MINUTE = 600
-MAKERS = {"openai": "OpenAI", "anthropic": "Anthropic"}
-SIMULATED_SECRETS = {"openai": "sk-simulated-openai", "anthropic": "sk-ant-simulated"}
+MAKERS = {"openai": "OpenAI", "anthropic": "Anthropic", "google": "Google"}
+KINDS: dict[str, Kind] = {"openai": "openai", "anthropic": "anthropic", "google": "gemini"}
+SIMULATED_PATHS = {"openai": "/openai/v1", "anthropic": "/anthropic/v1", "google": "/gemini/v1beta"}
+SIMULATED_SECRETS = {
+    "openai": "sk-simulated-openai",
+    "anthropic": "sk-ant-simulated",
+    "google": "AIzaSimulatedGoogle",
+}
 # One model per maker that is shown, and that stays simulated under a name of its own beside the real maker.
-SHOWN_MODELS = {"openai": "gpt-4.1-mini", "anthropic": "claude-haiku-4-5"}
+SHOWN_MODELS = {
+    "openai": "gpt-4.1-mini",
+    "anthropic": "claude-haiku-4-5",
+    "google": "gemini-3.5-flash-lite",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +107,13 @@ async def seed(control: Control, settings: Settings, simulator_url: str) -> Seed
 async def seed_providers(
     tx: Transaction, control: Control, settings: Settings, simulator_url: str
 ) -> dict[str, str]:
-    real_secrets = {"openai": settings.openai_api_key, "anthropic": settings.anthropic_api_key}
+    real_secrets = {
+        "openai": settings.openai_api_key,
+        "anthropic": settings.anthropic_api_key,
+        "google": settings.gemini_api_key,
+    }
     simulated = {
-        maker: await simulated_provider(tx, control, maker, f"{simulator_url}/{maker}/v1")
+        maker: await simulated_provider(tx, control, maker, simulator_url + SIMULATED_PATHS[maker])
         for maker in SHOWN_MODELS
     }
     real = {maker: await real_provider(tx, control, maker, real_secrets[maker]) for maker in SHOWN_MODELS}
@@ -123,9 +138,7 @@ async def simulated_provider(tx: Transaction, control: Control, maker: str, base
     try:
         provider = await find_provider(tx, slug)
     except ProviderNotFound:
-        wanted = NewProvider(
-            slug=slug, kind="openai" if maker == "openai" else "anthropic", base_url=base_url
-        )
+        wanted = NewProvider(slug=slug, kind=KINDS[maker], base_url=base_url)
         provider = await create_provider(tx, wanted, edge=control.edge)
         secret = NewCredential(secret=SecretStr(SIMULATED_SECRETS[maker]))
         await add_credential(tx, provider.id, secret, control=control)
@@ -143,7 +156,7 @@ async def real_provider(tx: Transaction, control: Control, maker: str, secret: S
     except ProviderNotFound:
         if not given:
             return None
-        wanted = NewProvider(slug=maker, kind="openai" if maker == "openai" else "anthropic")
+        wanted = NewProvider(slug=maker, kind=KINDS[maker])
         provider = await create_provider(tx, wanted, edge=control.edge)
     known = await list_credentials(ReadSession(tx), provider.id)
     if given and hint_of(given) not in {one.hint for one in known if one.active}:

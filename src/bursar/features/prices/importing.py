@@ -27,7 +27,7 @@ CURRENCY: Final = "USD"
 """genai-prices lists US dollars only."""
 
 SHOWN_MAX: Final = 1_000
-LIST_OF_KIND: Final = {"openai": "openai", "anthropic": "anthropic"}
+LIST_OF_KIND: Final = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
 
 Step = Callable[[int, int], None]
 
@@ -80,7 +80,7 @@ def lists_by_id() -> dict[str, ListedProvider]:
 def list_for(*, base_url: str, kind: str, source: str | None) -> ListedProvider | None:
     """Whose price list holds for a provider: the one named, the one of its URL, or of its kind's maker.
 
-    A simulated or proxied OpenAI or Anthropic is priced as the real one.
+    A simulated or proxied OpenAI, Anthropic or Gemini is priced as the real one.
     """
     lists = lists_by_id()
     if source is not None:
