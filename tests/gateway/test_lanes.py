@@ -54,7 +54,7 @@ class TestAPromptsCache:
                 lanes[row["end_user"]][row["credential_id"]] += 1
         same = sum(max(met.values()) for met in lanes.values())
         assert same >= 190
-        assert len({met.most_common(1)[0][0] for met in lanes.values()}) >= 4
+        assert len({met.most_common(1)[0][0] for met in lanes.values()}) >= 3
 
     async def test_follows_a_conversation(self, customer: Customer) -> None:
         await equals(customer)
@@ -120,7 +120,7 @@ class TestTheFastest:
         model = await customer.serve("openai", "anthropic")
         await order_by(customer, model, "least_latency")
         slow, fast = await routes_of(customer, model)
-        customer.fault("openai", "delay_ms=600", count=None)
+        customer.fault("openai", "delay_ms=2000", count=None)
         for _ in range(6):
             assert (await customer.chat("openai")).status == 200
         served = [row["provider_id"] for row in await customer.usage()]
