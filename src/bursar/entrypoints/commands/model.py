@@ -85,6 +85,7 @@ def list_all(
     columns = (
         "id",
         "status",
+        "services",
         "successor",
         "context_window",
         "output_tokens_max",
