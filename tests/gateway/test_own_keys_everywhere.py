@@ -21,6 +21,8 @@ from serving import (
     embeds,
     spent,
 )
+from test_limits_of_keys import budget
+from test_limits_of_keys import spent as spent_of_budgets
 
 from bursar.core.fees import OWN_KEY
 
@@ -179,6 +181,24 @@ class TestManyAtOnce:
             assert statuses == [200] * 10 + [402] * 30
             assert {row["sale"] for row in await poor.usage()} == {1_000_000}
             assert (await poor.wallet())["posted"] == 0
+
+
+class TestABudget:
+    @pytest.mark.parametrize("bound", [{"max_tokens": 100}, {}], ids=["bounded", "open"])
+    async def test_that_covers_the_fee_alone_lets_it_run_on_his_own(
+        self, customer: Customer, bound: dict[str, int]
+    ) -> None:
+        model = await customer.serve("openai", output_tokens_max=200)
+        await bring(customer, model)
+        await set_rules(customer, own_keys_fall_back=True)
+        await budget(customer, hold_of(ASKED, 100) // 2)
+        customer.fault("openai", "input_tokens=10 output_tokens=150")
+        assert (await customer.chat("openai", SAID, **bound)).status == 200
+        assert await spent_of_budgets(customer) == [fee_of(in_fresh=10, out_text=150 if not bound else 100)]
+        customer.fault("openai", "status=401", count=None)
+        reply = await customer.chat("openai", SAID, **bound)
+        assert (reply.status, reply.error["code"]) == (424, "own_key_refused")
+        assert set(secrets_seen(customer)) == {OWN_SECRET}
 
 
 class TestWishes:

@@ -23,6 +23,7 @@ from bursar.gateway.errors import GatewayError
 from bursar.gateway.limit_errors import address_not_allowed, budget_refusal, limit_reached
 from bursar.gateway.limit_rules import NO_LIMITS, Allotment, Limits
 from bursar.gateway.outputs import OutputHistory
+from bursar.gateway.own_keys import is_mixed, without_ours
 from bursar.gateway.ports import GatewayClock
 from bursar.gateway.rate_counting import Counting
 from bursar.gateway.snapshot import KeyRecord, ModelRecord
@@ -256,6 +257,8 @@ class Limiter:
             claim.hold(await self.budgets.hold(_asks(budgets, tokens, hold.most, asset), now_ms))
         except BudgetSpent as spent:
             hold.settle(0)
+            if spent.budget.unit is Unit.MONEY and is_mixed(funded.offers):
+                return await self._hold_for_own(claim, budgets, funding, funded, asking)
             if spent.budget.unit is not Unit.MONEY or call.max_tokens is not None:
                 raise budget_refusal(spent, budgets, now_ms) from spent
             covered = asking._replace(offers=funded.offers)
@@ -264,6 +267,14 @@ class Limiter:
             hold.settle(0)
             raise
         return funded
+
+    async def _hold_for_own(
+        self, claim: Claim, budgets: Sequence[Allotment], funding: Funding, funded: Funded, asking: Asking
+    ) -> Funded:
+        """Where a budget does not cover our prices, the request runs on own credentials alone."""
+        own = asking._replace(offers=without_ours(funded.offers))
+        again = await funding.hold(own.key, own.call, own.model, own.offers)
+        return await self._hold_budgets(claim, budgets, funding, again, own)
 
     async def _hold_clamped(
         self, claim: Claim, budgets: Sequence[Allotment], funding: Funding, asking: Asking, spent: BudgetSpent
