@@ -11,6 +11,7 @@ import orjson
 
 from bursar.adapters.providers import Attempt, UpstreamRequest, broken_answer
 from bursar.adapters.providers.gemini.answer import parsed
+from bursar.adapters.providers.gemini.passing import refuse_kept_files
 from bursar.adapters.providers.gemini.paths import headers_for, path_of
 from bursar.adapters.providers.gemini.usage import read_usage
 from bursar.core.chat import BadRequest, unsupported
@@ -33,9 +34,12 @@ class Embeddings:
     ) -> UpstreamRequest:
         """The caller's request under our model's name, which a batch repeats in every request."""
         if "requests" not in raw:
+            refuse_kept_files((raw.get("content") or {}).get("parts"), "content.parts")
             bare = {name: value for name, value in raw.items() if name != "model"}
             return _request(attempt, "embedContent", bare)
         model = _resource(attempt)
+        for position, one in enumerate(raw["requests"]):
+            refuse_kept_files(one["content"].get("parts"), f"requests[{position}].content.parts")
         requests = [{**one, "model": model} for one in raw["requests"]]
         return _request(attempt, "batchEmbedContents", {**raw, "requests": requests})
 

@@ -5,7 +5,7 @@ refused by name: tools billed per call, dearer tiers, caches and files kept at t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -20,9 +20,9 @@ PER_CALL: Final = ("googleSearch", "googleSearchRetrieval", "googleMaps", "enter
 """Tools of the provider's that are billed per call, which the usage does not tell."""
 TIERS: Final = frozenset({"unspecified", "standard", "flex"})
 KEPT_FILES: Final = re.compile(
-    r"(?:https?://generativelanguage\.googleapis\.com/[^?]*)?/?(?:v1[a-z0-9]*/)?files/", re.IGNORECASE
+    r".*generativelanguage\.googleapis\.com|gs:|/?(?:v1[a-z0-9]*/)?files/", re.IGNORECASE | re.DOTALL
 )
-"""Addresses of files kept in the provider's own store: in our account, where every caller's would lie."""
+"""Addresses of files kept with the provider: in our account, where every caller's would lie."""
 
 
 class Generate:
@@ -103,17 +103,24 @@ def _check(raw: Mapping[str, Any]) -> None:
         for name in PER_CALL:
             if tool.get(name) is not None:
                 raise unsupported(f"tools[{position}].{name}", "it is billed per call, and has no price here")
-    for place, uri in _files(raw):
-        if KEPT_FILES.match(uri) is not None:
-            raise unsupported(place, "files stored at the provider are not offered; send their content")
-
-
-def _files(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     contents = [(f"contents[{at}]", content) for at, content in enumerate(raw.get("contents") or ())]
     system = raw.get("systemInstruction")
     for place, content in [*contents, *([("systemInstruction", system)] if system else ())]:
-        for number, part in enumerate(content.get("parts") or ()):
-            file = part.get("fileData")
-            uri = file.get("fileUri") if isinstance(file, Mapping) else None
-            if isinstance(uri, str):
-                yield f"{place}.parts[{number}].fileData.fileUri", uri
+        refuse_kept_files(content.get("parts"), f"{place}.parts")
+
+
+def refuse_kept_files(parts: Any, place: str) -> None:
+    """Raise `BadRequest` naming the first part that refers to a file in the account all callers share."""
+    for number, part in enumerate(parts if isinstance(parts, list) else ()):
+        where = f"{place}[{number}]"
+        if not isinstance(part, Mapping):
+            continue
+        file, answered = part.get("fileData"), part.get("functionResponse")
+        uri = file.get("fileUri") if isinstance(file, Mapping) else None
+        if isinstance(uri, str) and KEPT_FILES.match(uri.strip()) is not None:
+            raise unsupported(
+                f"{where}.fileData.fileUri",
+                "files kept with the provider are not offered; send their content",
+            )
+        if isinstance(answered, Mapping):
+            refuse_kept_files(answered.get("parts"), f"{where}.functionResponse.parts")
