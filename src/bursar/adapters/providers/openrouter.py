@@ -2,7 +2,7 @@
 
 Source: OpenRouter's API reference and its guides to errors, reasoning, caching and usage. Usage always comes,
 with the `cost` it charged; that stays in the raw usage, beside our own rating. An error in a stream has
-status 200 and comes as a chunk with `error`.
+status 200 and comes as a chunk with `error`. Reasoning that was signed goes back in `reasoning_details`.
 """
 
 from collections.abc import Mapping
