@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
+from gemini_caller import ask_gemini
 from messages_caller import ask_messages, headers_of
 from proving import Customer
 from serving import EMBEDDINGS, IMAGES, draws, embeds
@@ -72,6 +73,18 @@ class TestAFinishedMessage:
     async def test_is_freed_at_once(self, customer: Customer, kind: str, *, stream: bool) -> None:
         for _ in range(REQUESTS):
             await ask_messages(customer, kind, "hello there", stream=stream)
+        assert cycles() == Counter()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", MODELS)
+class TestAFinishedGeneration:
+    """In the Gemini API's dialect."""
+
+    @pytest.mark.usefixtures("uncollected")
+    async def test_is_freed_at_once(self, customer: Customer, kind: str, *, stream: bool) -> None:
+        for _ in range(REQUESTS):
+            await ask_gemini(customer, kind, stream=stream)
         assert cycles() == Counter()
 
 
