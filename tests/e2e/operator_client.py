@@ -14,8 +14,20 @@ READY_WAIT_S_MAX = 20
 POLL_S = 0.02
 CALL_S_MAX = 30
 MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5", "openai_compatible": "llama-3.3-70b"}
-SECRETS = {"openai": "sk-test-openai", "anthropic": "sk-ant-test", "openai_compatible": "sk-test-compat"}
-PATHS = {"openai": "/openai/v1", "anthropic": "/anthropic/v1", "openai_compatible": "/compat/v1"}
+EVERY_MODEL = {**MODELS, "gemini": "gemini-3.5-flash-lite"}
+"""Most tests ask the three of MODELS; those that compare dialects and providers ask all."""
+SECRETS = {
+    "openai": "sk-test-openai",
+    "anthropic": "sk-ant-test",
+    "openai_compatible": "sk-test-compat",
+    "gemini": "AIzaSyTestGemini",
+}
+PATHS = {
+    "openai": "/openai/v1",
+    "anthropic": "/anthropic/v1",
+    "openai_compatible": "/compat/v1",
+    "gemini": "/gemini/v1beta",
+}
 LLAMA_PRICES = {"in_fresh": ("0.6", "0.72"), "cache_read": ("0.06", "0.072"), "out_text": ("2.4", "2.88")}
 OLD_MODEL = "gpt-4-turbo-kept"  # today's catalogue retired gpt-4-turbo; an operator may go on selling it
 YUAN_MODEL = "clips"
@@ -60,8 +72,8 @@ class Operator:
     def add_providers(self, simulator_url: str) -> None:
         """One provider of each kind, and a model of the OpenAI-compatible one."""
         self.simulator_url = simulator_url
-        for kind in MODELS:
-            slug = kind.replace("_", "-")
+        for kind in EVERY_MODEL:
+            slug = "google" if kind == "gemini" else kind.replace("_", "-")
             wanted = {"slug": slug, "kind": kind, "base_url": simulator_url + PATHS[kind]}
             made = self.post("/providers", wanted)
             self.provider_ids[kind] = made["id"]

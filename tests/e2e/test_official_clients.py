@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operator_client import MODELS, Customer, NewCustomer
+from operator_client import EVERY_MODEL, Customer, NewCustomer
 from python_clients import CLIENTS, ask_all
 
 from bursar.gateway.dialects.registry import DIALECTS
@@ -23,7 +23,7 @@ SPOKEN = [name for name in CLIENTS if name in DIALECTS]
 
 
 def ask_python(dialect: str, kind: str, customer: Customer) -> dict[str, Any]:
-    client = CLIENTS[dialect](customer.address, customer.key, MODELS[kind])
+    client = CLIENTS[dialect](customer.address, customer.key, EVERY_MODEL[kind])
     try:
         return ask_all(client.scenarios())
     finally:
@@ -32,7 +32,7 @@ def ask_python(dialect: str, kind: str, customer: Customer) -> dict[str, Any]:
 
 def ask_node(dialect: str, kind: str, customer: Customer) -> dict[str, Any]:
     """Every scenario by one process of Node.js; see `node/ask.mjs`."""
-    asked = {"dialect": dialect, "address": customer.address, "key": customer.key, "model": MODELS[kind]}
+    asked = {"dialect": dialect, "address": customer.address, "key": customer.key, "model": EVERY_MODEL[kind]}
     ran = subprocess.run(
         ["node", str(SCRIPT), json.dumps(asked)],
         capture_output=True,
@@ -50,7 +50,7 @@ ASK = {"python": ask_python, "node": ask_node}
 
 
 @pytest.mark.filterwarnings("ignore:The model 'claude:DeprecationWarning")  # the SDK's, for our test's model
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", EVERY_MODEL)
 @pytest.mark.parametrize("dialect", SPOKEN)
 @pytest.mark.parametrize("language", ASK)
 class TestOfficialClients:
