@@ -3,7 +3,7 @@
 from typing import Any
 
 import orjson
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bursar.adapters.providers import Provider, ProviderFailure
@@ -121,6 +121,7 @@ class TestProvidersWords:
 
     @settings(PATIENT, max_examples=100)
     @given(PROVIDERS, SAID | EVENTS)
+    @example(OpenAI(), {"status": []})
     def test_no_answer_breaks_the_reader(self, provider: Provider, body: Any) -> None:
         asked = opened(provider, "Hello")
         try:

@@ -29,7 +29,7 @@ _DELTAS = (
 _ITEM_DONE: Final = "response.output_item.done"
 _WHOLE: Final = b"}\n\n"
 _ENDINGS = {"response.completed", "response.incomplete"}
-_ANSWERED = {"completed", "incomplete"}
+_ANSWERED = ("completed", "incomplete")
 _FINISHES = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
