@@ -69,7 +69,7 @@ def codes_raised() -> Iterator[str]:
             if node.func.id in CODE_AT and not given and place is not None:
                 given = node.args[place : place + 1]
             code = value_of(path, given[0]) if given else left_out
-            if code is not None:
+            if code:  # "" blanks the code of a provider's error out
                 yield code
 
 
