@@ -219,6 +219,23 @@ class TestThoughts:
         assert blocks[0] == "thinking"
         assert "tool_use" in blocks
 
+    @pytest.mark.parametrize("stream", [False, True])
+    async def test_of_claude_do_not_hinder_gemini(self, customer: Customer, *, stream: bool) -> None:
+        thinking = types.ThinkingConfig(thinking_budget=1024, include_thoughts=True)
+        config = types.GenerateContentConfig(thinking_config=thinking, max_output_tokens=4000)
+        async with google(customer) as client:
+            ask: Any = {"model": customer.models["anthropic"], "contents": "Hello", "config": config}
+            if stream:
+                coming = await client.models.generate_content_stream(**ask)
+                said = [chunk.candidates[0].content async for chunk in coming]
+            else:
+                said = [(await client.models.generate_content(**ask)).candidates[0].content]
+            contents = [types.UserContent("Hello"), *filter(None, said), types.UserContent("Go on.")]
+            answer = await client.models.generate_content(model=customer.models["gemini"], contents=contents)
+        assert answer.text
+        assert any(part.thought_signature for content in filter(None, said) for part in content.parts or ())
+        assert b"thoughtSignature" not in customer.stack.simulator.log.exchanges[-1].body
+
     async def test_of_gemini_keep_their_signatures_for_callers_of_its_dialect(
         self, customer: Customer
     ) -> None:

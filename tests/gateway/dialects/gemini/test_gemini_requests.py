@@ -29,7 +29,7 @@ from bursar.core.usage import Meter
 from bursar.gateway.dialects import Asked, Call
 from bursar.gateway.dialects.gemini import Gemini
 from bursar.gateway.dialects.gemini.naming import in_camel_case
-from bursar.gateway.dialects.gemini.thoughts import opened, sealed
+from bursar.gateway.dialects.gemini.thoughts import opened, sealed, unsealed
 from recorded import attempt
 
 HELLO = {"role": "user", "parts": [{"text": "Hello"}]}
@@ -374,11 +374,20 @@ class TestThoughts:
         for_urls = kept.replace("+", "-").replace("/", "_").rstrip("=")
         assert opened(text, for_urls) == thinking
 
+    def test_go_to_google_without_their_seals(self) -> None:
+        kept = sealed(Thinking(text="hm", signature="s"))
+        asked, own = said("user", {"text": "a"}), {"text": "b", "thoughtSignature": "CiQBVKhc"}
+        thought = {"text": "hm", "thought": True}
+        ended = {"text": "", "thought": True, "thoughtSignature": kept}
+        came = [asked, said("model", {**thought, "thoughtSignature": kept}, own), said("model", ended), asked]
+        assert unsealed(came) == [asked, said("model", thought, own), asked]
+        assert unsealed("a") == "a"
+
     def test_that_are_redacted_come_back_too(self) -> None:
         assert opened("", sealed(Thinking(redacted="EmwK"))) == Thinking(redacted="EmwK")
 
     @pytest.mark.parametrize(
-        "signature", [None, 7, "", "CiQBVKhc", "not base64", "YnVyc2FyOnt9eA==", "YnVyc2FyOls3XQ=="]
+        "signature", [None, 7, "", "CiQBVKhc", "not base64", "é", "YnVyc2FyOnt9eA==", "YnVyc2FyOls3XQ=="]
     )
     def test_signed_by_others_are_unsigned(self, signature: object) -> None:
         assert opened("hm", signature) == Thinking(text="hm")

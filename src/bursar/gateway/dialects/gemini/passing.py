@@ -16,6 +16,7 @@ from bursar.core.sse import parse
 from bursar.gateway.dialects import Call
 from bursar.gateway.dialects.exchanges import FAILED, STREAM_MALFORMED, SseExchange
 from bursar.gateway.dialects.gemini.frames import KEEP_ALIVE, Frames, told_cost, told_usage
+from bursar.gateway.dialects.gemini.thoughts import unsealed
 
 _FINISH: Final[Mapping[str, Finish]] = {"STOP": Finish.STOP, "MAX_TOKENS": Finish.LENGTH}
 _FILTERED: Final = frozenset({
@@ -28,7 +29,8 @@ class PassThroughExchange(SseExchange):
     """Exchange whose both sides speak the Gemini API."""
 
     def __init__(self, call: Call, provider: Provider, surface: PassThrough, attempt: Attempt) -> None:
-        request = surface.edit(call.raw, attempt, stream=call.stream, headers=call.headers)
+        raw = {**call.raw, "contents": unsealed(call.raw.get("contents"))}
+        request = surface.edit(raw, attempt, stream=call.stream, headers=call.headers)
         super().__init__(call, provider, attempt, request)
         self._read_usage_of = surface.usage
         self._frames = Frames(call)
