@@ -107,6 +107,10 @@ class TestAzure:
         raw = await call("/azure/openai/deployments/my-gpt/chat/completions", chat(SCRIPT))
         assert raw.status == 404
 
+    async def test_what_is_no_json_is_refused(self, call: Call) -> None:
+        target = "/azure/openai/deployments/my-gpt/chat/completions?api-version=2024-10-21"
+        assert [(await call(target, body)).status for body in (b"{", b"[]")] == [400, 400]
+
     async def test_the_newer_api_has_neither(self, call: Call) -> None:
         raw = await call("/azure/openai/v1/chat/completions", chat(SCRIPT))
         assert orjson.loads(raw.body)["usage"]["total_tokens"] == TOTAL

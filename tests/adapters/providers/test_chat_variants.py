@@ -212,6 +212,7 @@ class TestOpenRouter:
         with pytest.raises(BadRequest) as refusal:
             passed(OpenRouter(), **{name: [{"id": "web"}]})
         assert refusal.value.param == name
+        assert passed(OpenRouter(), **{name: None})[name] is None
 
     @pytest.mark.parametrize(
         ("asked", "knob"),
