@@ -48,8 +48,17 @@ class TestGenerate:
             sent("gemini", {"contents": [HELLO], "tools": [{"codeExecution": {}}, {tool: {}}]})
         assert refused.value.param == f"tools[1].{tool}"
 
+    @pytest.mark.parametrize(
+        "tool", [{"urlContext": {}}, {"mcpServers": [{"name": "x"}]}], ids=["pages", "servers"]
+    )
+    def test_refuses_what_brings_in_input_without_bound(self, tool: dict[str, Any]) -> None:
+        for surface in ("gemini", "gemini_token_counts"):
+            with pytest.raises(BadRequest, match="without bound") as refused:
+                sent(surface, {"contents": [HELLO], "tools": [{"codeExecution": {}}, tool]})
+            assert refused.value.param == f"tools[1].{next(iter(tool))}"
+
     def test_lets_tools_pass_that_are_billed_in_tokens(self) -> None:
-        tools = [{"codeExecution": {}}, {"urlContext": {}}]
+        tools = [{"codeExecution": {}}]
         assert sent("gemini", {"contents": [HELLO], "tools": tools})["tools"] == tools
 
     @pytest.mark.parametrize(

@@ -345,6 +345,8 @@ class TestTools:
         ("tool", "code", "param"),
         [
             ({"type": "web_search_20260318", "name": "w"}, "unsupported_parameter", "tools.0.type"),
+            ({"type": "web_fetch_20260318", "name": "w"}, "unsupported_parameter", "tools.0.type"),
+            ({"type": "mcp_toolset", "mcp_server_name": "x"}, "unsupported_parameter", "tools.0.type"),
             ({"type": "bash_20250124", "name": "bash"}, "unsupported_parameter", "tools.0.type"),
             ({**TOOL, "input_examples": [{}]}, "unsupported_parameter", "tools.0.input_examples"),
             ({**TOOL, "defer_loading": True}, "unsupported_parameter", "tools.0.defer_loading"),

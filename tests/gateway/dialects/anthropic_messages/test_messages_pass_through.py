@@ -96,7 +96,7 @@ class TestRequest:
             {"type": "of_tomorrow", "encrypted": "=="},
         ]
         talk = [*HELLO, {"role": "assistant", "content": blocks}, *HELLO]
-        tools = [{"type": "web_fetch_20260318", "name": "web_fetch", "max_uses": 2}]
+        tools = [{"type": "of_tomorrow_20270318", "name": "tomorrow", "max_uses": 2}]
         body = orjson.loads(exchange(messages=talk, tools=tools).body)
         assert body["messages"] == talk
         assert body["tools"] == tools
@@ -160,6 +160,9 @@ class TestRequest:
             ({"billing_policy": {"type": "x"}}, "billing_policy"),
             ({"tools": [{"type": "code_execution_20260521", "name": "c"}]}, "tools.0.type"),
             ({"tools": [{"name": "f"}, {"type": "advisor_20260301", "name": "a"}]}, "tools.1.type"),
+            ({"tools": [{"type": "web_fetch_20260318", "name": "w", "max_uses": 2}]}, "tools.0.type"),
+            ({"tools": [{"type": "mcp_toolset", "mcp_server_name": "x"}]}, "tools.0.type"),
+            ({"mcp_servers": [{"type": "url", "name": "x", "url": "https://x.example"}]}, "mcp_servers"),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )
@@ -169,7 +172,13 @@ class TestRequest:
 
     @pytest.mark.parametrize(
         "properties",
-        [{"speed": "standard"}, {"inference_geo": "global"}, {"container": None}, {"fallbacks": []}],
+        [
+            {"speed": "standard"},
+            {"inference_geo": "global"},
+            {"container": None},
+            {"fallbacks": []},
+            {"mcp_servers": []},
+        ],
     )
     def test_lets_pass_what_asks_for_nothing_dearer(self, properties: dict[str, Any]) -> None:
         assert orjson.loads(exchange(**properties).body).items() >= properties.items()

@@ -324,6 +324,7 @@ class TestCanonical:
             ),
             ({"safetySettings": [{"threshold": "BLOCK_LOW_AND_ABOVE"}]}, "safetySettings[0].threshold"),
             ({"tools": [{"googleSearch": {}}]}, "tools[0].googleSearch"),
+            ({"tools": [{"url_context": {}}]}, "tools[0].urlContext"),
             (
                 {"tools": [{"functionDeclarations": [{"name": "f", "behavior": "NON_BLOCKING"}]}]},
                 "tools[0].functionDeclarations[0].behavior",

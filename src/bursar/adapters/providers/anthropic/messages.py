@@ -22,11 +22,13 @@ COUNT_PATH: Final = "/messages/count_tokens"
 _SHARED: Final = "what is kept at the provider is not kept apart for each customer"
 _DEARER: Final = "no price for it is kept"
 _OTHER_MODEL: Final = "it is billed at another model's prices"
+_BRINGS_IN: Final = "what it brings in is billed as input, without bound"
 _REFUSED: Final[Mapping[str, str]] = {
     "container": _SHARED,
     "thread": _SHARED,
     "fallbacks": _OTHER_MODEL,
     "fallback_credit_token": _SHARED,
+    "mcp_servers": _BRINGS_IN,
     "billing_policy": "billing is agreed on with us",
 }
 _ONLY: Final[Mapping[str, tuple[str, ...]]] = {"speed": ("standard",), "inference_geo": ("global",)}
@@ -34,6 +36,8 @@ _ONLY: Final[Mapping[str, tuple[str, ...]]] = {"speed": ("standard",), "inferenc
 _REFUSED_TOOLS: Final[Mapping[str, str]] = {
     "code_execution_": "it is billed by the hour, which the answer's usage does not tell",
     "advisor_": _OTHER_MODEL,
+    "web_fetch_": _BRINGS_IN,
+    "mcp_toolset": _BRINGS_IN,
 }
 
 

@@ -1,7 +1,8 @@
 """Requests in the Gemini API's own dialect on their way to it: only the output bound is changed.
 
 What would cost more than the price book knows of, or reach into the account that all callers share, is
-refused by name: tools billed per call, dearer tiers, caches and files kept at the provider.
+refused by name: tools billed per call, pages read without bound, dearer tiers, caches and files kept at the
+provider.
 """
 
 import re
@@ -16,8 +17,18 @@ from bursar.adapters.providers.gemini.usage import read_usage
 from bursar.core.chat import unsupported
 from bursar.core.usage import Usage
 
-PER_CALL: Final = ("googleSearch", "googleSearchRetrieval", "googleMaps", "enterpriseWebSearch", "fileSearch")
-"""Tools of the provider's that are billed per call, which the usage does not tell."""
+_PER_CALL: Final = "it is billed per call, and has no price here"
+_BRINGS_IN: Final = "what it brings in is billed as input, without bound"
+REFUSED_TOOLS: Final[Mapping[str, str]] = {
+    "googleSearch": _PER_CALL,
+    "googleSearchRetrieval": _PER_CALL,
+    "googleMaps": _PER_CALL,
+    "enterpriseWebSearch": _PER_CALL,
+    "fileSearch": _PER_CALL,
+    "urlContext": _BRINGS_IN,
+    "mcpServers": _BRINGS_IN,
+}
+"""Tools of the provider's whose price no hold covers: calls that the usage does not tell, and whole pages."""
 TIERS: Final = frozenset({"unspecified", "standard", "flex"})
 KEPT_FILES: Final = re.compile(
     r".*generativelanguage\.googleapis\.com|gs:|/?(?:v1[a-z0-9]*/)?files/", re.IGNORECASE | re.DOTALL
@@ -100,9 +111,9 @@ def _check(raw: Mapping[str, Any]) -> None:
     if tier is not None and (not isinstance(tier, str) or tier.lower() not in TIERS):
         raise unsupported("serviceTier", "no price for this tier is kept")
     for position, tool in enumerate(raw.get("tools") or ()):
-        for name in PER_CALL:
+        for name, why in REFUSED_TOOLS.items():
             if tool.get(name) is not None:
-                raise unsupported(f"tools[{position}].{name}", "it is billed per call, and has no price here")
+                raise unsupported(f"tools[{position}].{name}", why)
     contents = [(f"contents[{at}]", content) for at, content in enumerate(raw.get("contents") or ())]
     system = raw.get("systemInstruction")
     for place, content in [*contents, *([("systemInstruction", system)] if system else ())]:
