@@ -102,6 +102,15 @@ def a_budget_never_forgets_what_was_said_to_be_spent(desk: Desk) -> None:
 
 
 @story
+def a_process_that_forgot_hears_what_it_spent(desk: Desk) -> None:
+    budget, process = new_budget(desk, 100), desk.open_process()
+    take(desk, 1, process, {"budget_id": budget, "need": 40})
+    give(desk, 2, process, {"budget_id": budget, "amount": 10, "spent": 30})
+    (one,) = asked(desk, TAKE_BUDGETS, 3, process, {"budget_id": budget, "need": 5, "want": 5})
+    assert (one["state"], one["granted"], one["spent"]) == ("active", 35, 30)
+
+
+@story
 def a_closed_process_takes_from_no_budget(desk: Desk) -> None:
     budget, process = new_budget(desk, 100), desk.open_process()
     take(desk, 1, process, {"budget_id": budget, "need": 40})

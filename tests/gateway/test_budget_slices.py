@@ -71,6 +71,14 @@ async def _stop(listening: "asyncio.Task[None]") -> None:
     await asyncio.gather(listening, return_exceptions=True)
 
 
+async def idle(house: House) -> None:
+    """More than a minute without a request."""
+    for jump_ms in (20_000, 20_000, 30_000):
+        house.clock.jumped_ms += jump_ms
+        await house.process._beat()
+        await house.budgets.tend()
+
+
 def new_budget(
     bank: Bank, customer: Customer, amount: int, unit: Unit = Unit.MONEY, period: Period = Period.MONTH
 ) -> Budget:
@@ -199,6 +207,49 @@ class TestABudget:
             house.clock.jumped_ms += 60_000
             await house.budgets.tend()
             assert house.budgets.slices() == []
+
+    async def test_is_not_had_again_after_idle_minutes(self, bank: Bank) -> None:
+        budget = new_budget(bank, bank.customer(), 100, Unit.REQUESTS, Period.ONCE)
+        async with houses(bank, 1) as (house,):
+            used = []
+            for _ in range(4):
+                used.append(await house.use(budget, 50, 50))
+                await idle(house)
+                assert house.budgets.slices() == []
+        assert used == [True, True, False, False]
+        assert spent(bank, budget) == 100
+
+    async def test_hears_of_facts_that_nothing_was_held_for(self, bank: Bank) -> None:
+        budget = new_budget(bank, bank.customer(), 100)
+        async with houses(bank, 1) as (house,):
+            assert await house.use(budget, 30, 30)
+            await idle(house)
+            assert await house.use(
+                budget, 0, 20
+            )  # of a slice that was forgotten: nothing is asked of the books
+            assert await house.use(budget, 10, 10)
+            assert not await house.use(budget, 41, 41)
+            await idle(house)
+            assert await house.use(budget, 0, 5)
+            await house.budgets.close()
+        assert spent(bank, budget) == promised(bank, budget) == 65
+
+    async def test_of_a_period_that_is_over_counts_its_late_requests(self, bank: Bank) -> None:
+        budget = new_budget(bank, bank.customer(), 100, period=Period.DAY)
+        async with houses(bank, 1) as (house,):
+            today_ms = house.clock.now_ms()
+            assert await house.use(budget, 60, 60)
+            house.clock.jumped_ms += DAY_MS
+            await house.process._beat()
+            for _ in range(2):
+                await house.budgets.tend()
+            assert house.budgets.slices() == []
+            with pytest.raises(BudgetSpent):
+                await house.budgets.hold([(budget, 41)], today_ms)
+            (part,) = await house.budgets.hold([(budget, 40)], today_ms)
+            part.settle(40)
+            await house.budgets.close()
+        assert spent(bank, budget) == 100
 
     async def test_is_no_ones_while_everybody_waits_for_it(self, bank: Bank) -> None:
         """Each of two has half of what either needs: one of them gets both halves."""

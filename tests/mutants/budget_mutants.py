@@ -49,6 +49,12 @@ BUDGETS: Final = mutants(
         "'amount', (ask ->> 'amount')::bigint",
     ),
     (
+        "say_nothing_of_what_was_spent",
+        "a_process_that_forgot_hears_what_it_spent",
+        "slice.granted, slice.spent,",
+        "slice.granted, 0::bigint,",
+    ),
+    (
         "promise_to_the_dead",
         "a_closed_process_takes_from_no_budget",
         "WHERE id = p_process AND state = 'alive' FOR KEY SHARE;",

@@ -117,11 +117,15 @@ class BudgetAsk(NamedTuple):
 
 
 class BudgetState(NamedTuple):
-    """A slice as the books see it: `granted` to this process in all, `unpromised` to nobody yet."""
+    """A slice as the books see it: `granted` to this process in all, `unpromised` to nobody yet.
+
+    `spent` is what it said, this time included: a process that forgot the slice goes on from there.
+    """
 
     budget_id: UUID
     period_start_ms: int
     granted: int
+    spent: int
     unpromised: int
 
 

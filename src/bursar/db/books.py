@@ -145,7 +145,13 @@ class PgBooks:
         line = self._leases[asks[0].budget_id.int % LEASE_LINES]
         rows = (await line.one(query, (op, process_id, told)))[0] or []
         states = tuple(
-            BudgetState(UUID(row["budget_id"]), row["period_start_ms"], row["granted"], row["unpromised"])
+            BudgetState(
+                UUID(row["budget_id"]),
+                row["period_start_ms"],
+                row["granted"],
+                row["spent"],
+                row["unpromised"],
+            )
             for row in rows
             if row["budget_id"] is not None
         )

@@ -4,7 +4,8 @@ One `Slice` per budget and period, handled like a lease: take is SQL first and m
 first and SQL after, operations are numbered, answers absolute. A request takes from all its budgets or none.
 
 Memory grows with the budgets in use here, about 400 bytes each; a slice of a period that is over goes with
-its last request, an unused one after a minute.
+its last request, an unused one after a minute. The books remember what was spent of it: their first answer
+about a slice says where this process left off.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from uuid import UUID
 
 import structlog
 
-from bursar.core.booking import BudgetAsk, BudgetGrant
+from bursar.core.booking import BudgetAsk, BudgetGrant, BudgetState
 from bursar.core.leases import Lease
 from bursar.core.limits import Period, Unit, period_bounds
 from bursar.gateway.errors import books_unavailable
@@ -71,6 +72,8 @@ class Slice:
         lease: the sums, in the budget's unit.
         unpromised: what nobody had of it, as PostgreSQL last said.
         told_spent: how much of `lease.spent` the books know.
+        is_known: the books have answered. Before that, what this process once spent of the period and forgot
+            is missing from `lease.spent`, so that is not told, and nothing is granted.
         lock: one operation is under way at a time. turn: one request asks for more at a time; while it waits
             for others to give back, this process may have to give back itself.
         is_closed: this process died in the books; what is held is still settled, nothing more is promised.
@@ -82,6 +85,7 @@ class Slice:
         "dry_until_ms",
         "ends_ms",
         "is_closed",
+        "is_known",
         "lease",
         "lock",
         "starts_ms",
@@ -104,10 +108,25 @@ class Slice:
         self.dry_until_ms = 0
         self.dry_amount = 0
         self.is_closed = False
+        self.is_known = False
 
     def left(self) -> int:
         """What could be had of it, as far as this process knows."""
         return max(self.unpromised, 0) + max(self.lease.free, 0)
+
+    def sayable(self) -> int:
+        """What may be told as spent of the period in all; the books take the most they ever heard."""
+        return self.lease.spent if self.is_known else 0
+
+    def hear(self, state: BudgetState, said: int) -> None:
+        """Take over the books' answer; the first one also says what was spent before this was remembered."""
+        if not self.is_known:
+            self.is_known = True
+            self.lease.spent += state.spent
+            said = state.spent
+        self.lease.grant(state.granted)
+        self.unpromised = state.unpromised
+        self.told_spent = max(self.told_spent, said)
 
 
 class Part(NamedTuple):
@@ -175,6 +194,8 @@ class Budgets:
 
     async def close(self) -> None:
         """Shutdown: tell everything, give everything back."""
+        await self._give([(one, True) for one in self.slices()])
+        # What was spent of slices that the books had not answered for yet: now they have.
         await self._give([(one, True) for one in self.slices()])
 
     def drop_all(self) -> None:
@@ -255,7 +276,7 @@ class Budgets:
             BudgetAsk(
                 one.budget.budget_id,
                 one.starts_ms,
-                one.lease.spent,
+                one.sayable(),
                 need=amount - one.lease.free,
                 want=SLICE_REQUESTS * amount,
             )
@@ -281,7 +302,7 @@ class Budgets:
                 if not one.is_closed and (amount or one.lease.spent != one.told_spent):
                     if amount:
                         one.lease.give(amount)  # memory first
-                    ask = BudgetAsk(one.budget.budget_id, one.starts_ms, one.lease.spent, amount=amount)
+                    ask = BudgetAsk(one.budget.budget_id, one.starts_ms, one.sayable(), amount=amount)
                     gives.append((one, ask))
             if not gives:
                 return
@@ -301,9 +322,7 @@ class Budgets:
             state = states.get((one.budget.budget_id, one.starts_ms))
             if state is None or one.is_closed:
                 continue
-            one.lease.grant(state.granted)
-            one.unpromised = state.unpromised
-            one.told_spent = max(one.told_spent, ask.spent)
+            one.hear(state, ask.spent)
 
 
 def _in_order(slices: Iterable[Slice]) -> list[Slice]:

@@ -25,8 +25,8 @@ CREATE INDEX budget_provider_id_idx ON budget (provider_id);
 ALTER TABLE budget_slice ALTER COLUMN organisation_id DROP NOT NULL;
 ALTER TABLE budget_slice ADD COLUMN op bigint NOT NULL DEFAULT 0;
 
-CREATE TYPE bursar_budget_state AS (budget_id uuid, period_start_ms bigint, granted bigint, unpromised bigint,
-    state text);
+CREATE TYPE bursar_budget_state AS (budget_id uuid, period_start_ms bigint, granted bigint, spent bigint,
+    unpromised bigint, state text);
 
 CREATE FUNCTION bursar_budget_left(p_budget uuid, p_period_start timestamptz) RETURNS bigint
 LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
@@ -59,7 +59,7 @@ END $$;
 
 CREATE FUNCTION bursar_slice_states(p_process uuid, p_asks json, p_state text) RETURNS SETOF bursar_budget_state
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT slice.budget_id, (ask ->> 'period_start_ms')::bigint, slice.granted,
+    SELECT slice.budget_id, (ask ->> 'period_start_ms')::bigint, slice.granted, slice.spent,
         bursar_budget_left(slice.budget_id, slice.period_start), p_state
     FROM json_array_elements(p_asks) AS ask
     JOIN budget_slice AS slice ON slice.budget_id = (ask ->> 'budget_id')::uuid AND slice.process_id = p_process
@@ -78,7 +78,7 @@ DECLARE
 BEGIN
     PERFORM FROM process WHERE id = p_process AND state = 'alive' FOR KEY SHARE;
     IF NOT FOUND THEN
-        RETURN NEXT ROW(NULL, 0, 0, 0, 'dead')::bursar_budget_state;
+        RETURN NEXT ROW(NULL, 0, 0, 0, 0, 'dead')::bursar_budget_state;
         RETURN;
     END IF;
     SELECT json_agg(json_build_object('budget_id', slice.budget_id, 'period_start', slice.period_start,
