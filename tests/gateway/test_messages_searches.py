@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from messages_caller import ask_messages
-from proving import PRICES, Customer, cost_of, sale_of
+from proving import PRICES, Customer, SharedStack, cost_of, new_customer, sale_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,6 +33,16 @@ class TestSearches:
         reply = await ask_messages(customer, "anthropic", "hello there", tools=[SEARCH])
         assert (reply.status, reply.json()["error"]["code"]) == (402, "insufficient_balance")
         assert await customer.usage() == []
+
+    async def test_are_held_for_with_the_pages_they_bring_in(self, shared_stack: SharedStack) -> None:
+        """What a search finds is read as input: 40,000 tokens of it are sold for USD 0.096."""
+        async with new_customer(shared_stack, balance="0.02") as customer:
+            await customer.serve("anthropic", prices=PRICED)
+            customer.fault("anthropic", "web_search=1 input_tokens=40000 output_tokens=20")
+            tool = {**SEARCH, "max_uses": 1}
+            reply = await ask_messages(customer, "anthropic", "hello there", tools=[tool], max_tokens=50)
+            assert (reply.status, reply.json()["error"]["code"]) == (402, "insufficient_balance")
+            assert await customer.usage() == []
 
     async def test_without_a_price_are_refused(self, customer: Customer) -> None:
         reply = await ask_messages(customer, "anthropic", "hello there", tools=[SEARCH])

@@ -248,17 +248,15 @@ def reach_of(call: Call) -> Reach:
 
 def _affordable(offers: tuple[Offer, ...], key: KeyRecord, call: Call, funds: int) -> int:
     """Output tokens that these funds cover, whichever of the offers serves them."""
-    reach = reach_of(call)
-    return min(affordable_output(o.quote, funds, call.input_tokens, key.asset, reach) for o in offers)
+    reach, given = reach_of(call), call.input_tokens + call.brought_tokens
+    return min(affordable_output(o.quote, funds, given, key.asset, reach) for o in offers)
 
 
 def _dearest(offers: tuple[Offer, ...], key: KeyRecord, call: Call, output_tokens: int) -> int:
-    reach = reach_of(call)
+    reach, given = reach_of(call), call.input_tokens + call.brought_tokens
     if len(offers) == 1:
-        return hold_amount(offers[0].quote, call.input_tokens, output_tokens, key.asset, reach)
-    return max(
-        hold_amount(offer.quote, call.input_tokens, output_tokens, key.asset, reach) for offer in offers
-    )
+        return hold_amount(offers[0].quote, given, output_tokens, key.asset, reach)
+    return max(hold_amount(offer.quote, given, output_tokens, key.asset, reach) for offer in offers)
 
 
 def _refusal(key: KeyRecord, spendable: int, estimate: int) -> GatewayError:

@@ -56,7 +56,8 @@ class Call:
     on the high side; `max_tokens` his own output bound. `include_usage`: a stream's last frames tell usage
     and cost. `headers`: those of his that go to a provider of the same dialect. `stream_type`: the content
     type of a streamed answer. `service`: what the model is asked to do. `counts`: what is held for beside
-    text, such as pictures and the tokens they are drawn with, for all `n` of them. `meters`: dearer classes
+    text, such as pictures and the tokens they are drawn with, for all `n` of them. `brought_tokens`: input
+    that tools run by the provider may bring in: held for, never charged unless used. `meters`: dearer classes
     of tokens it carries or may produce, such as sound. `variants`: what the price book may call this way of
     asking, after the model's name and a colon (`hd:1792x1024`), best first.
     `memory`: None in dialects whose answers cannot be referred to.
@@ -78,6 +79,7 @@ class Call:
     stream_type: str = EVENT_STREAM
     service: Service = Service.CHAT
     counts: Mapping[Meter, int] = field(default_factory=dict)
+    brought_tokens: int = 0
     meters: frozenset[Meter] = frozenset()
     variants: tuple[str, ...] = ()
     memory: Memory | None = None

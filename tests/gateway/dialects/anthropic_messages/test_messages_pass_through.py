@@ -101,6 +101,13 @@ class TestRequest:
         assert body["messages"] == talk
         assert body["tools"] == tools
 
+    @pytest.mark.parametrize("most", [{}, {"max_uses": None}], ids=["unsaid", "null"])
+    def test_bounds_searches_by_what_is_held_for(self, most: dict[str, Any]) -> None:
+        search = {"type": "web_search_20260318", "name": "web_search"}
+        bounded = {**search, "max_uses": 2}
+        body = orjson.loads(exchange(tools=[{**search, **most}, bounded]).body)
+        assert body["tools"] == [{**search, "max_uses": reading.SEARCHES_UNSAID}, bounded]
+
     def test_forwards_version_and_betas_untouched_and_no_other_header(self) -> None:
         asked = exchange(
             headers={

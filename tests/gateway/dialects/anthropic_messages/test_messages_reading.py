@@ -65,6 +65,12 @@ class TestCall:
         assert read(tools=[search, {"name": "f"}]).counts == {Meter.WEB_SEARCH: reading.SEARCHES_UNSAID}
         assert refused(tools=[{**search, "max_uses": "x"}]).param == "tools.0.max_uses"
 
+    def test_allows_for_what_each_search_may_bring_in(self) -> None:
+        search: dict[str, Any] = {"type": "web_search_20260318", "name": "web_search"}
+        assert read(tools=[{**search, "max_uses": 3}]).brought_tokens == 3 * reading.SEARCH_TOKENS
+        assert read(tools=[{"name": "f"}]).brought_tokens == 0
+        assert read(tools=[search]).brought_tokens == reading.SEARCHES_UNSAID * reading.SEARCH_TOKENS
+
     def test_a_count_of_tokens_needs_no_bound(self) -> None:
         call = reading.read(
             orjson.dumps({"model": "m", "messages": HELLO, "stream": True}), Asked(COUNT_ENDPOINT)

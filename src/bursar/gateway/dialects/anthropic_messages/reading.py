@@ -43,7 +43,10 @@ FILE_TOKENS: Final = 10_000
 """A document given by address, or a short one: its pages are read as text and as pictures."""
 FILE_BYTES_PER_TOKEN: Final = 4
 SEARCHES_UNSAID: Final = 10
-"""Web searches held for where the caller sets no `max_uses`."""
+"""Web searches allowed, and held for, where the caller sets no `max_uses`."""
+SEARCH_TOKENS: Final = 20_000
+"""Input that one search may bring in: the pages it finds, read again with each further search. Anthropic's
+documentation shows one that came to 14,500 tokens, half of them read from the cache."""
 DEPTH_MAX: Final = 8
 """Blocks inside blocks: a picture in a document in a tool's result is three deep."""
 _INT64_MAX: Final = 2**63 - 1
@@ -56,6 +59,7 @@ def read(body: bytes, asked: Asked = PLAINLY_ASKED) -> Call:
     _check(raw, counting=counting)
     stream = raw.get("stream") is True and not counting
     tools = raw.get("tools") or ()
+    searches = _bound_searches(tools)
     return Call(
         dialect=DIALECT,
         endpoint=asked.endpoint,
@@ -69,7 +73,8 @@ def read(body: bytes, asked: Asked = PLAINLY_ASKED) -> Call:
         tools_present=bool(tools),
         raw=raw,
         headers=_forwarded(asked.headers),
-        counts=_counts(tools),
+        counts={Meter.WEB_SEARCH: searches} if searches else {},
+        brought_tokens=searches * SEARCH_TOKENS,
     )
 
 
@@ -91,17 +96,17 @@ def is_web_search(tool: Mapping[str, Any]) -> bool:
     return isinstance(kind, str) and kind.startswith("web_search_")
 
 
-def _counts(tools: Any) -> dict[Meter, int]:
+def _bound_searches(tools: Any) -> int:
+    """How many searches there may be; where the caller set no bound, ours is written into his tool."""
     searches = 0
     for position, tool in enumerate(tools):
         if not is_web_search(tool):
             continue
-        most = tool.get("max_uses")
-        if most is None:
-            most = SEARCHES_UNSAID
-        _COUNT(f"tools.{position}.max_uses", most)
-        searches += most
-    return {Meter.WEB_SEARCH: searches} if searches else {}
+        if tool.get("max_uses") is None:
+            tool["max_uses"] = SEARCHES_UNSAID
+        _COUNT(f"tools.{position}.max_uses", tool["max_uses"])
+        searches += tool["max_uses"]
+    return searches
 
 
 def _check(raw: Mapping[str, Any], *, counting: bool) -> None:
