@@ -45,7 +45,11 @@ def providers() -> Iterator[Simulator]:
 def server(server_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """`bursar serve`: gateway, API and worker. It must end well when told to stop."""
     folder = tmp_path_factory.mktemp("serve")
-    settings = {"BURSAR_DATABASE_URL": server_database, "BURSAR_DATA_DIR": str(folder / "data")}
+    settings = {
+        "BURSAR_DATABASE_URL": server_database,
+        "BURSAR_DATA_DIR": str(folder / "data"),
+        "BURSAR_ROUNDS_MAX": "1",  # a failure is seen at once, not after the pause its provider asked for
+    }
     with running(folder, "serve", "--port", "0", settings=settings) as program:
         yield program
     assert program.stop() == 0, program.logged
