@@ -10,7 +10,7 @@ LIMITS: Final = (
         (
             "budgets_hear_of_no_sale",
             "a_budget_counts_what_was_sold",
-            "part.settle(0 if budget_id in settled else used[part.slice.budget.unit])",
+            "part.settle(0 if budget.budget_id in settled else amount)",
             "part.settle(0)",
         ),
         (

@@ -39,7 +39,10 @@ TOLD_AT_ONCE_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be used of `unit` in each `period`; `asset` only of money. `name` is its owner's for it."""
+    """What may be used of `unit` in each `period`; `asset` only of money. `name` is its owner's for it.
+
+    `counts_cost`: its money is what the operator pays (a credential's), not what is sold to the customer.
+    """
 
     budget_id: UUID
     name: str
@@ -47,6 +50,7 @@ class Budget:
     amount: int
     period: Period
     asset: str | None = None
+    counts_cost: bool = False
 
 
 class BudgetSpent(Exception):

@@ -46,20 +46,23 @@ class Claim:
         self.tokens: int | None = None
         self.is_open = True
 
-    def close(self, money: int) -> None:
-        """Put right what was taken: `money` was sold, `tokens` (None: nothing was done) were used.
+    def close(self, sale: int, cost: int = 0) -> None:
+        """Put right what was taken: `tokens` (None: nothing was done) were used, and sold for `sale`.
+
+        `cost` is what the operator pays, for an attempt's claim: a credential's budget counts that.
 
         Every end of a request comes by here, whatever ended it; a second time is no news.
         """
         if not self.is_open:
             return
         self.is_open = False
-        used = {Unit.MONEY: money, Unit.TOKENS: self.tokens or 0, Unit.REQUESTS: int(self.tokens is not None)}
+        used = {Unit.MONEY: sale, Unit.TOKENS: self.tokens or 0, Unit.REQUESTS: int(self.tokens is not None)}
         settled: set[UUID] = set()
         for part in self._parts:
-            budget_id = part.slice.budget.budget_id
-            part.settle(0 if budget_id in settled else used[part.slice.budget.unit])
-            settled.add(budget_id)
+            budget = part.slice.budget
+            amount = cost if budget.counts_cost else used[budget.unit]
+            part.settle(0 if budget.budget_id in settled else amount)
+            settled.add(budget.budget_id)
         if self.counters is not None:
             self._changing = self._rates.put_right(self, self.counters, self._changes())
 

@@ -164,13 +164,15 @@ def addresses_of(row: Mapping[str, Any]) -> Networks | None:
 
 def budget_of(row: Mapping[str, Any]) -> Budget:
     """A stored budget as gateways use it."""
+    unit = Unit(row["unit"])
     return Budget(
         budget_id=row["id"],
         name=row["name"],
-        unit=Unit(row["unit"]),
+        unit=unit,
         amount=row["amount"],
         period=Period(row["period"]),
         asset=row["asset"],
+        counts_cost=unit is Unit.MONEY and row["credential_id"] is not None,
     )
 
 

@@ -95,7 +95,7 @@ def _close_claims(ticket: Ticket, attempt: Attempt, verdict: Verdict) -> None:
         ticket.claim.tokens = tokens
     if attempt.claim is not None:
         attempt.claim.tokens = tokens
-        attempt.claim.close(verdict.cost)
+        attempt.claim.close(verdict.sale, verdict.cost)
 
 
 async def release(gw: Gateway, ticket: Ticket) -> None:
@@ -114,7 +114,7 @@ def note_failed(gw: Gateway, ticket: Ticket, attempt: Attempt, *, status: int, e
     verdict = judge(ticket, attempt, Outcome.PROVIDER_ERROR_BEFORE_OUTPUT, now_ms)
     if attempt.claim is not None:
         attempt.claim.tokens = 0
-        attempt.claim.close(verdict.cost)
+        attempt.claim.close(verdict.sale, verdict.cost)
     ticket.failed.append(usage_row(ticket, attempt, verdict, now_ms, status=status, error_code=error_code))
 
 

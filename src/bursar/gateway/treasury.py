@@ -116,7 +116,7 @@ class Account:
 class Closing(Protocol):
     """What ends with a hold: its request's place within its limits (`bursar.gateway.claims`)."""
 
-    def close(self, money: int) -> None: ...
+    def close(self, sale: int) -> None: ...
 
 
 class Hold:

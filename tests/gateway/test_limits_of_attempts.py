@@ -1,0 +1,73 @@
+"""Limits asked per attempt: of a provider within a key what the key pays, of a credential what we pay."""
+
+from typing import Any
+
+import pytest
+from own_customer import OWN_SECRET, bring, provider_of
+from proving import Customer, as_nano
+from test_limits_of_keys import assert_free, budget, spent
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def shown(customer: Customer) -> list[dict[str, Any]]:
+    told = (await customer.send(b"", path="/v1/limits", method="GET")).json()["data"]
+    return list(told)
+
+
+async def narrowed(customer: Customer, amount: int, unit: str = "money", credentials: int = 1) -> None:
+    """A budget of a new model's provider within his key."""
+    model = await customer.serve("openai", credentials=credentials)
+    provider_id = await provider_of(customer, model)
+    await budget(customer, amount, unit, api_key_id=customer.api_key_id, provider_id=provider_id)
+
+
+class TestMoneyAtAProviderWithinAKey:
+    async def test_is_what_the_key_pays(self, customer: Customer) -> None:
+        await narrowed(customer, 10**9)
+        assert (await customer.chat("openai")).status == 200
+        row = await customer.one_row()
+        assert await spent(customer) == [row["sale"]] != [row["cost"]]
+
+    async def test_tells_nobody_what_the_operator_pays(self, customer: Customer) -> None:
+        await narrowed(customer, 10**9)
+        await customer.chat("openai")
+        (told,) = [one for one in await shown(customer) if one["kind"] == "money_day"]
+        assert as_nano(told["used"]) == (await customer.one_row())["sale"]
+
+    async def test_is_the_fee_on_own_credentials(self, customer: Customer) -> None:
+        model = await customer.serve("openai")
+        await bring(customer, model, secret=OWN_SECRET)
+        provider_id = await provider_of(customer, model)
+        await budget(customer, 10**9, api_key_id=customer.api_key_id, provider_id=provider_id)
+        customer.fault("openai", "input_tokens=100000 output_tokens=1000")
+        assert (await customer.chat("openai")).status == 200
+        row = await customer.one_row()
+        assert row["sale"] > 0
+        assert await spent(customer) == [row["sale"]]
+
+    async def test_is_nothing_for_what_failed(self, customer: Customer) -> None:
+        await narrowed(customer, 10**9, credentials=2)
+        customer.fault("openai", "status=500")
+        assert (await customer.chat("openai")).status == 200
+        _, answered = await customer.usage()
+        assert await spent(customer) == [answered["sale"]]
+        await assert_free(customer)
+
+
+class TestMoneyOfACredential:
+    async def test_is_what_we_pay(self, customer: Customer) -> None:
+        model = await customer.serve("openai")
+        (credential,) = await customer.rows(
+            "SELECT id FROM provider_credential WHERE provider_id = %s", [await provider_of(customer, model)]
+        )
+        await budget(customer, 10**9, organisation_id=None, credential_id=credential["id"])
+        assert (await customer.chat("openai")).status == 200
+        row = await customer.one_row()
+        await customer.gw.limiter.budgets.tend()
+        (told,) = await customer.rows(
+            "SELECT sum(spent)::bigint AS spent FROM budget_slice JOIN budget ON budget.id = budget_id"
+            " WHERE credential_id = %s",
+            [credential["id"]],
+        )
+        assert told["spent"] == row["cost"] != row["sale"]
