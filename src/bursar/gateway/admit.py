@@ -34,7 +34,6 @@ log = structlog.get_logger()
 CLAMPED_TOKENS_MIN: Final = 16  # an answer cut shorter than this serves nobody: refuse instead
 
 _TEXT: Final = Reach(may_write_cache=True)
-_AUDIO: Final = Reach(may_write_cache=True, meters=frozenset({Meter.IN_AUDIO, Meter.OUT_AUDIO}))
 _NO_OUTPUT: Final = Reach()
 _MORE: Final = Reach(may_write_cache=True, counters=MappingProxyType({}))
 
@@ -239,11 +238,9 @@ def reach_of(call: Call) -> Reach:
         return _NO_OUTPUT
     if call.counts:
         is_chat = call.service is Service.CHAT
-        return Reach(may_write_cache=is_chat, counters={Meter.REQUEST: 1, **call.counts})
-    if call.meters:
-        return Reach(may_write_cache=True, meters=call.meters)
-    raw = call.raw
-    return _AUDIO if raw.get("audio") is not None or "audio" in (raw.get("modalities") or ()) else _TEXT
+        counters = {Meter.REQUEST: 1, **call.counts}
+        return Reach(may_write_cache=is_chat, meters=call.meters, counters=counters)
+    return Reach(may_write_cache=True, meters=call.meters) if call.meters else _TEXT
 
 
 def _affordable(offers: tuple[Offer, ...], key: KeyRecord, call: Call, funds: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from bursar.core.estimate import tokens_of_bytes, tokens_of_text
+from bursar.core.usage import Meter
 from bursar.gateway.dialects import Asked, Call
 from bursar.gateway.dialects.bodies import (
     NUMBER,
@@ -38,6 +39,9 @@ FILE_TOKENS = 10_000
 """A file given by reference or address: its size is unknown here."""
 FILE_BYTES_PER_TOKEN = 4
 N_MAX = 128
+_TEXT_ALONE: frozenset[Meter] = frozenset()
+_HEARD = frozenset({Meter.IN_AUDIO})
+_SPOKEN = frozenset({Meter.IN_AUDIO, Meter.OUT_AUDIO})
 
 
 def read(body: bytes, asked: Asked = PLAINLY_ASKED) -> Call:
@@ -46,6 +50,9 @@ def read(body: bytes, asked: Asked = PLAINLY_ASKED) -> Call:
     check(raw)
     stream = raw.get("stream") is True
     options = raw.get("stream_options") or {}
+    input_tokens, meters = estimate_input(raw)
+    if raw.get("audio") is not None or "audio" in (raw.get("modalities") or ()):
+        meters = _SPOKEN
     return Call(
         dialect=DIALECT,
         endpoint=asked.endpoint,
@@ -54,10 +61,11 @@ def read(body: bytes, asked: Asked = PLAINLY_ASKED) -> Call:
         include_usage=stream and options.get("include_usage") is True,
         max_tokens=_output_bound(raw),
         n=raw.get("n") or 1,
-        input_tokens=estimate_input(raw),
+        input_tokens=input_tokens,
         end_user=raw.get("safety_identifier") or raw.get("user"),
         tools_present=bool(raw.get("tools") or raw.get("functions")),
         raw=raw,
+        meters=meters,
     )
 
 
@@ -170,9 +178,13 @@ _NOT_READ_BY_THE_MODEL = frozenset(
 _PLAIN = frozenset({"role", "content"})
 
 
-def estimate_input(raw: Mapping[str, Any]) -> int:
-    """Input tokens on the high side: text by its characters, pictures, sound, files by bounded constants."""
+def estimate_input(raw: Mapping[str, Any]) -> tuple[int, frozenset[Meter]]:
+    """Input tokens on the high side, and the dearer classes among them.
+
+    Text is counted by its characters, pictures, sound and files by bounded constants.
+    """
     texts: list[str] = []
+    meters = _TEXT_ALONE
     tokens = REPLY_TOKENS
     for message in raw["messages"]:
         tokens += MESSAGE_TOKENS
@@ -180,13 +192,18 @@ def estimate_input(raw: Mapping[str, Any]) -> int:
         if isinstance(content, str):
             texts.append(content)
         elif content is not None:
-            tokens += sum(_part_tokens(part, texts) for part in content)
+            for part in content:
+                tokens += _part_tokens(part, texts)
+                if part["type"] == "input_audio":
+                    meters = _HEARD
         if content is None or len(message) > len(_PLAIN):
             tokens += _rest_tokens(message)
+            if message.get("audio"):  # an earlier answer, heard again
+                meters = _HEARD
     for name, value in raw.items():
         if name not in _NOT_READ_BY_THE_MODEL and value:
             tokens += tokens_of_bytes(len(orjson.dumps(value)))
-    return tokens + tokens_of_text("\n".join(texts))
+    return tokens + tokens_of_text("\n".join(texts)), meters
 
 
 def _rest_tokens(message: Mapping[str, Any]) -> int:
