@@ -24,6 +24,7 @@ class Claim:
     """What one request (or one attempt) took of its limits, until it is closed (once)."""
 
     __slots__ = (
+        "_also",
         "_changing",
         "_parts",
         "_rates",
@@ -39,6 +40,7 @@ class Claim:
         self._rates = rates
         self._parts: tuple[Part, ...] = ()
         self._changing: asyncio.Task[None] | None = None
+        self._also: tuple[Claim, ...] = ()
         self.name = name
         self.checks: tuple[Check, ...] = ()
         self.counters: RateCounters | None = None
@@ -65,11 +67,28 @@ class Claim:
             settled.add(budget.budget_id)
         if self.counters is not None:
             self._changing = self._rates.put_right(self, self.counters, self._changes())
+        for one in self._also:
+            one.tokens = self.tokens
+            one.close(sale)
 
     async def landed(self) -> None:
         """Wait until the counters know: who is answered may ask again at once."""
         if self._changing is not None:
             await asyncio.shield(self._changing)
+        for one in self._also:
+            await one.landed()
+
+    def join(self, other: "Claim") -> None:
+        """What a stand-in's rates took: it ends with this claim, and as it does. Budgets are held here."""
+        self._also += (other,)
+
+    def counted(self) -> set[str]:
+        """The counters it took of."""
+        return {check.counter for one in (self, *self._also) for check in one.checks}
+
+    def budgeted(self) -> "set[UUID]":
+        """The budgets it holds a part of."""
+        return {part.slice.budget.budget_id for part in self._parts}
 
     def hold(self, parts: Iterable[Part]) -> None:
         self._parts += tuple(parts)

@@ -63,7 +63,7 @@ async def forward(gw: Gateway, ticket: Ticket, inbound: Inbound) -> Attempt:
         Refused: the last provider tried failed before any output.
         LeftWhileOpening: the caller hung up.
         BadRequest: the caller asks for what no provider of these models can do.
-        GatewayError: 503, every credential is out of rotation.
+        GatewayError: 503, every credential is out of rotation; 429, what might have served is at a limit.
     """
     search = Search(gw, ticket, inbound)
     models = (ticket.model, *ticket.stand_ins)
@@ -84,13 +84,14 @@ async def forward(gw: Gateway, ticket: Ticket, inbound: Inbound) -> Attempt:
                 candidates, _ = gw.routing.candidates(ticket, gw.clock.monotonic_ms())
                 if await search.ask(candidates, rounds=1, models_after=0):
                     return search.attempt()
-    raise search.refusal()
+    raise search.end()
 
 
 class Search:
     """One request's way to an answer: what was tried, and what became of it.
 
-    `failed`: the latest attempt, which gave none; its row waits in the ticket.
+    `failed`: the latest attempt, which gave none; its row waits in the ticket. `_at_limit`: what refused an
+    attempt, `_stood_off`: what refused a stand-in.
     """
 
     __slots__ = (
@@ -98,6 +99,7 @@ class Search:
         "_gw",
         "_has_answered",
         "_inbound",
+        "_stood_off",
         "_ticket",
         "_tries",
         "_unable",
@@ -111,6 +113,7 @@ class Search:
         self._inbound = inbound
         self._unable: BadRequest | None = None
         self._at_limit: GatewayError | None = None
+        self._stood_off: GatewayError | None = None
         self._has_answered = False
         self._tries = 0
         self.failed: Attempt | None = None
@@ -128,10 +131,24 @@ class Search:
         if funded is None or not await gw.limiter.cover(ticket.claim, ticket.hold.most, now_ms):
             log.info("fallback.not_funded", request_id=str(ticket.request_id), model=model.name)
             return False
+        try:
+            names = self._names_of(model)
+            await gw.limiter.turn_to(ticket, model, names, funded.output_held, now_ms)
+        except GatewayError as refusal:
+            log.info("fallback.at_limit", request_id=str(ticket.request_id), model=model.name)
+            self._stood_off = self._stood_off or refusal
+            return False
         ticket.model, ticket.offers = model, funded.offers
         ticket.max_tokens, ticket.output_held = funded.max_tokens, funded.output_held
         ticket.covers_bound = funded.covers_bound
         return True
+
+    def _names_of(self, model: ModelRecord) -> list[str]:
+        """Its own, and those the caller asked for it by: limits may be of either."""
+        ticket, models = self._ticket, self._gw.snapshot.models
+        wished = () if ticket.wishes is None else ticket.wishes.models or ()
+        known = [name for name in wished if name in models and models[name].name == model.name]
+        return [model.name, *known]
 
     def _offers_of(self, model: ModelRecord, now_ms: int) -> tuple[Offer, ...]:
         """What began on own credentials stays on own ones, unless the organisation says otherwise."""
@@ -184,6 +201,10 @@ class Search:
             raise RuntimeError("nothing answered")
         attempt.exchange.body = b""  # a stream may run for an hour; its request need not stay in memory
         return attempt
+
+    def end(self) -> Refused | BadRequest | GatewayError:
+        """What the caller is told when no model is left: of a limit first, for it passes."""
+        return self.refusal() if self._stood_off is None else self._stood_off
 
     def refusal(self) -> Refused | BadRequest | GatewayError:
         """What the caller is told when nothing answered."""

@@ -169,6 +169,35 @@ class Limiter:
             return False
         return True
 
+    async def turn_to(
+        self, ticket: Ticket, model: ModelRecord, names: Sequence[str], output_held: int, now_ms: int
+    ) -> None:
+        """Take what a stand-in's limits within the key ask beyond what the request holds already.
+
+        It ends with the request's claim, whichever model answers.
+
+        Raises:
+            GatewayError: 429 one of them is reached, 503 when that cannot be known.
+        """
+        key, call, claim = ticket.key, ticket.call, ticket.claim
+        if claim is None or key.limits is None or not key.limits.models:
+            return
+        counted, budgeted = claim.counted(), claim.budgeted()
+        limits = key.limits.of_request(*names)
+        rules = [rule for rule in limits.rules if rule.check.counter not in counted]
+        budgets = [one for one in limits.budgets if one.budget.budget_id not in budgeted]
+        rates = Claim(self, f"{claim.name}:{model.name}")
+        try:
+            await self._count(rates, rules, self._tokens(key, call, model))
+            asks = _asks(budgets, call.input_tokens + output_held, ticket.hold.most, key.asset)
+            if asks:
+                await self._hold(claim, asks, budgets, now_ms)
+        except BaseException:
+            rates.close(0)
+            raise
+        if rules:
+            claim.join(rates)
+
     def headers(self, key: KeyRecord, claim: Claim | None) -> dict[str, str]:
         """`x-ratelimit-*` of the tightest limits, as they stood when the request was admitted."""
         if claim is not None:
