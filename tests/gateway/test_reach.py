@@ -10,7 +10,8 @@ from bursar.core.estimate import hold_amount
 from bursar.core.pricing import PriceBook, PriceRow, Quote, rate
 from bursar.core.usage import Meter, Usage
 from bursar.gateway.admit import reach_of
-from bursar.gateway.dialects import Call
+from bursar.gateway.dialects import Asked, Call
+from bursar.gateway.dialects.gemini import reading as gemini
 from bursar.gateway.dialects.openai_chat import reading as chat
 
 PROVIDER: Final = UUID(int=1)
@@ -50,6 +51,26 @@ def sold(prices: Quote, **tokens: int) -> int:
 
 def chatted(*messages: dict[str, Any], **properties: Any) -> Call:
     return chat.read(orjson.dumps({"model": "m", "messages": messages, **properties}))
+
+
+class TestGemini:
+    """Google asks for sound three times what it asks for text, and hears what is in a film."""
+
+    PRICES = quote(in_fresh=1, in_audio=3, out_text=10)
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {"fileData": {"mimeType": "audio/mp3", "fileUri": "https://x.example/a.mp3"}},
+            {"inlineData": {"mimeType": "AUDIO/mp3", "data": "A" * 320_000}},
+            {"inlineData": {"mimeType": "video/mp4", "data": "A" * 320_000}},
+        ],
+        ids=["address", "capitals", "film"],
+    )
+    def test_is_held_for_at_the_price_of_the_sound_it_hears(self, part: dict[str, Any]) -> None:
+        asked = Asked("/v1beta/models/m:generateContent", model="m", action="generateContent")
+        call = gemini.read(orjson.dumps({"contents": [{"role": "user", "parts": [part]}]}), asked)
+        assert held(call, self.PRICES) >= sold(self.PRICES, in_audio=call.input_tokens, out_text=OUTPUT)
 
 
 class TestChats:

@@ -34,6 +34,7 @@ from recorded import attempt
 
 HELLO = {"role": "user", "parts": [{"text": "Hello"}]}
 CALL = {"functionCall": {"name": "f", "args": {"a": 1}}}
+FILM = {Meter.IN_AUDIO, Meter.IN_VIDEO}
 WORDS = st.text(min_size=1, max_size=8)
 NAMES_OF_THE_API = [
     "contents", "parts", "role", "text", "functionCall", "function_call", "name", "args", "tools",
@@ -150,6 +151,7 @@ class TestReading:
             ({"inlineData": {"mimeType": "text/plain", "data": "x" * 900}}, 300),
             ({"fileData": {"mimeType": "image/png", "fileUri": "https://x.example/a"}}, 2_300),
             ({"fileData": {"fileUri": "https://www.youtube.com/watch?v=1"}}, 100_000),
+            ({"fileData": {"mimeType": "audio/mp3", "fileUri": "https://x.example/a"}}, 28_800),
             ({"functionCall": {"name": "f", "args": {"a": "x" * 900}}}, 300),
         ],
     )
@@ -163,6 +165,43 @@ class TestReading:
         )
         assert call.meters == {Meter.IN_AUDIO, Meter.OUT_IMAGE}
         assert read({"contents": [HELLO]}).meters == frozenset()
+
+    @pytest.mark.parametrize(
+        ("part", "meters"),
+        [
+            ({"inlineData": {"mimeType": "AUDIO/mp3", "data": "aGk="}}, {Meter.IN_AUDIO}),
+            ({"fileData": {"mimeType": "audio/mp3", "fileUri": "https://x.example/a"}}, {Meter.IN_AUDIO}),
+            ({"file_data": {"mime_type": "Video/mp4", "file_uri": "https://x.example/a"}}, FILM),
+            ({"inlineData": {"mimeType": "video/mp4", "data": "aGk="}}, FILM),
+            ({"fileData": {"fileUri": "https://www.youtube.com/watch?v=1"}}, FILM),
+            ({"fileData": {"fileUri": "https://x.example/a"}}, {*FILM, Meter.IN_IMAGE}),
+            ({"fileData": {"mimeType": None, "fileUri": None}}, {*FILM, Meter.IN_IMAGE}),
+            ({"inlineData": {"mimeType": "image/png", "data": "aGk="}}, {Meter.IN_IMAGE}),
+            ({"inlineData": {"mimeType": "application/pdf", "data": "aGk="}}, {Meter.IN_IMAGE}),
+            ({"inlineData": {"mimeType": "text/plain", "data": "aGk="}}, set()),
+        ],
+    )
+    def test_notes_the_dearer_classes_it_carries(self, part: dict[str, Any], meters: set[Meter]) -> None:
+        answered = {"functionResponse": {"name": "f", "response": {}, "parts": [part]}}
+        for raw in (
+            {"contents": [HELLO, said("user", part)]},
+            {"contents": [said("user", answered)]},
+            {"contents": [HELLO], "systemInstruction": {"parts": [part]}},
+        ):
+            assert read(raw).meters == meters
+
+    def test_estimates_media_whatever_the_case_of_their_names(self) -> None:
+        for kind in ("image/png", "audio/mp3", "video/mp4", "text/plain"):
+            for blob in (
+                {"inlineData": {"data": "x" * 90_000}},
+                {"fileData": {"fileUri": "https://x.example"}},
+            ):
+                ((name, inner),) = blob.items()
+                plain, loud = (
+                    read({"contents": [said("user", {name: {**inner, "mimeType": one}})]}).input_tokens
+                    for one in (kind, kind.upper())
+                )
+                assert plain == loud
 
     @given(st.binary(max_size=60))
     def test_of_any_bytes_is_a_call_or_a_refusal(self, body: bytes) -> None:
