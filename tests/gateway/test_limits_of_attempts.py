@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from own_customer import OWN_SECRET, bring, provider_of
 from proving import Customer, as_nano
-from test_limits_of_keys import assert_free, budget, spent
+from test_limits_of_keys import assert_free, budget, limit, spent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,6 +52,30 @@ class TestMoneyAtAProviderWithinAKey:
         assert (await customer.chat("openai")).status == 200
         _, answered = await customer.usage()
         assert await spent(customer) == [answered["sale"]]
+        await assert_free(customer)
+
+
+class TestRequestsToAProviderWithinAKey:
+    async def test_are_counted_once_however_often_it_is_tried(self, customer: Customer) -> None:
+        await narrowed(customer, 100, "requests", credentials=2)
+        customer.fault("openai", "status=500", count=1)
+        assert (await customer.chat("openai")).status == 200
+        assert len(await customer.usage()) == 2
+        assert await spent(customer) == [1]
+        await assert_free(customer)
+
+    @pytest.mark.parametrize("rates", [{"requests_per_min": 1}, {"concurrent": 1}], ids=["rate", "at_once"])
+    async def test_do_not_keep_one_from_being_tried_again(
+        self, customer: Customer, rates: dict[str, int]
+    ) -> None:
+        model = await customer.serve("openai", credentials=2)
+        (row,) = await customer.rows(
+            "SELECT slug FROM provider WHERE id = %s", [await provider_of(customer, model)]
+        )
+        await limit(customer, providers={row["slug"]: rates})
+        customer.fault("openai", "status=500", count=1)
+        assert (await customer.chat("openai")).status == 200
+        assert len(await customer.usage()) == 2
         await assert_free(customer)
 
 

@@ -227,6 +227,8 @@ class Search:
         """False when the credential, or the provider within the key, is at its limit: another may serve."""
         if attempt.credential.limits is None and self._ticket.key.limits is None:
             return True
+        if self.failed is not None and self.failed.claim is not None:
+            await self.failed.claim.landed()  # its place among requests at once is free again
         try:
             await self._gw.limiter.enter(self._ticket, attempt, self._gw.clock.now_ms())
         except GatewayError as refusal:

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from bursar.core.limits import Period, Rule, Unit, rules_of
+from bursar.core.limits import Kind, Period, Rule, Unit, rules_of
 from bursar.gateway.addresses import Networks
 from bursar.gateway.budgets import Budget
 
@@ -32,6 +32,13 @@ class Limits:
 
     def __add__(self, other: "Limits") -> "Limits":
         return Limits(rules=self.rules + other.rules, budgets=self.budgets + other.budgets)
+
+    def without_requests(self) -> "Limits":
+        """Those that do not count requests."""
+        return Limits(
+            rules=tuple(rule for rule in self.rules if rule.check.kind is not Kind.REQUESTS),
+            budgets=tuple(one for one in self.budgets if one.budget.unit is not Unit.REQUESTS),
+        )
 
 
 NO_LIMITS: Final = Limits()

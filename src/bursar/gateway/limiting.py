@@ -138,12 +138,16 @@ class Limiter:
     async def enter(self, ticket: Ticket, attempt: Attempt, now_ms: int) -> None:
         """Take what one attempt takes: of the provider's limits within the key, and of the credential's.
 
+        However often a provider is tried, the key made one request to it; a credential answered each.
+
         Raises:
             GatewayError: 429 one of them is reached, 503 when that cannot be known.
         """
-        key = ticket.key
-        within = None if key.limits is None else key.limits.providers.get(attempt.offer.route.provider_id)
-        asked = (within or NO_LIMITS) + (attempt.credential.limits or NO_LIMITS)
+        key, provider_id = ticket.key, attempt.offer.route.provider_id
+        within = NO_LIMITS if key.limits is None else key.limits.providers.get(provider_id, NO_LIMITS)
+        if any(row.provider_id == provider_id for row in ticket.failed):
+            within = within.without_requests()
+        asked = within + (attempt.credential.limits or NO_LIMITS)
         if not asked:
             return
         claim = Claim(self, f"{ticket.request_id}:{attempt.number}")
