@@ -187,6 +187,41 @@ class TestExtending:
             assert await branch.treasury.extend(hold, 100) is False
             assert (hold.amount, branch.account(customer).lease.outstanding) == (100, 100)
 
+    async def test_that_failed_leaves_what_the_request_may_come_to(self, bank: Bank) -> None:
+        """Others must not be admitted on money that this request may yet cost."""
+        customer = bank.customer(1_000)
+        async with bank.branch(TIGHT) as branch:
+            account = branch.account(customer)
+            hold = await branch.treasury.hold(account, 100)
+            hold.expose(500)
+            branch.road.close()
+            assert await branch.treasury.extend(hold, 300) is False
+            assert (hold.most, account.exposed) == (500, 400)
+            hold.settle(100)
+            assert account.exposed == 0
+
+    async def test_that_grew_into_what_it_may_come_to_leaves_the_rest(self, bank: Bank) -> None:
+        customer = bank.customer(1_000)
+        async with bank.branch(TIGHT) as branch:
+            account = branch.account(customer)
+            hold = await branch.treasury.hold(account, 100)
+            hold.expose(500)
+            assert await branch.treasury.extend(hold, 300) is True
+            assert (hold.amount, hold.most, account.exposed) == (400, 500, 100)
+
+    async def test_that_failed_after_the_request_ended_exposes_nothing(self, bank: Bank) -> None:
+        customer = bank.customer(1_000)
+        async with bank.branch(TIGHT) as branch:
+            account = branch.account(customer)
+            hold = await branch.treasury.hold(account, 100)
+            hold.expose(500)
+            async with account.lock:
+                extending = asyncio.ensure_future(branch.treasury.extend(hold, 300))
+                await asyncio.sleep(0)
+                hold.settle(50)
+            assert await extending is False
+            assert account.exposed == 0
+
     async def test_promises_nothing_on_a_lease_that_was_closed(self, bank: Bank) -> None:
         customer = bank.customer(1_000)
         async with bank.branch(TIGHT) as branch:

@@ -215,13 +215,18 @@ class Treasury:
         account = hold.account
         if account.is_closed:
             return False
-        hold.expose(max(hold.amount, hold.amount + hold.exposed - extra))  # it grows into its own
+        most = hold.most
+        hold.expose(max(hold.amount, most - extra))  # it grows into its own
         try:
             more = await self.hold(account, extra)
         except (Unfunded, GatewayError):
+            if hold.is_open:
+                hold.expose(most)
             return False
         if more.account is not account or not hold.is_open:  # replaced or settled meanwhile
             more.settle(0)
+            if hold.is_open:
+                hold.expose(most)
             return False
         more.is_open = False  # its part belongs to `hold` now
         hold.amount += extra
