@@ -61,6 +61,14 @@ class TestAStandIn:
         assert (await ask(customer, first)).status == 400
         assert len(await customer.usage()) == 1
 
+    async def test_that_cannot_do_it_leaves_the_failure_to_the_model_that_failed(
+        self, customer: Customer
+    ) -> None:
+        first, _ = await pair(customer)
+        customer.fault("openai", "status=500", count=9)
+        await ask(customer, first, n=2)  # Anthropic has no n: the stand-in is turned to, but never asked
+        assert {row["model"] for row in await customer.usage()} == {first}
+
     async def test_with_more_room_is_asked_when_a_prompt_is_too_long(self, customer: Customer) -> None:
         first, second = await pair(customer)
         customer.fault("openai", "status=400 error_code=context_length_exceeded")

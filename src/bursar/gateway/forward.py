@@ -347,6 +347,7 @@ def _new_attempt(gw: Gateway, ticket: Ticket, number: int, candidate: Candidate)
     )
     return Attempt(
         number=number,
+        model=ticket.model,
         offer=offer,
         credential=credential,
         lane=lane,

@@ -76,7 +76,7 @@ async def settle(  # noqa: PLR0913 - what happened, and how it is told
         usage = verdict.usage
         gw.outputs.note(
             ticket.key.api_key_id,
-            ticket.model.name,
+            attempt.model.name,
             usage.output_tokens,
             unseen_tokens=usage.quantity(Meter.OUT_REASONING),
         )
@@ -152,7 +152,7 @@ def usage_row(  # noqa: PLR0913 - the same
         lease_id=ticket.hold.lease_id,
         provider_id=route.provider_id,
         credential_id=attempt.credential.credential_id,
-        model=ticket.model.name,
+        model=attempt.model.name,
         provider_model=route.deployment.provider_model,
         endpoint=call.endpoint,
         dialect=call.dialect,

@@ -77,7 +77,7 @@ class Ticket:
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """One try at one provider.
+    """One try at one provider, of `model`: the ticket may turn to another one after it.
 
     `sent`: something of the request may have reached the provider. `delivered_tokens`: output handed to the
     caller when he hung up or was cut off, None while he is still there. `opening`, `pending`: a request or a
@@ -88,6 +88,7 @@ class Attempt:
     """
 
     number: int
+    model: ModelRecord
     offer: Offer
     credential: Credential
     lane: Lane
