@@ -10,6 +10,7 @@ from bursar.core.estimate import (
     Reach,
     affordable_output,
     hold_amount,
+    output_amount,
     output_bound,
     tokens_of_bytes,
     tokens_of_text,
@@ -128,6 +129,19 @@ class TestHoldAmount:
         quote = quote_of({Meter.IN_FRESH: 10**9, Meter.OUT_TEXT: 10**9}, {Meter.OUT_TEXT: 3 * 10**9})
         assert hold_amount(quote, 1_000, 1, "USD") == 1_001
         assert hold_amount(quote, 1_001, 1, "USD") == 1_004
+
+
+class TestOutputAmount:
+    @given(quotes(), tokens, tokens)
+    def test_is_what_a_hold_has_for_output(self, quote: Quote, tokens_in: int, tokens_out: int) -> None:
+        with_output = hold_amount(quote, tokens_in, tokens_out, "USD")
+        without = hold_amount(quote, tokens_in, 0, "USD")
+        assert 0 <= without + output_amount(quote, tokens_in, tokens_out, "USD") - with_output <= 1
+
+    def test_covers_sound_when_told(self) -> None:
+        quote = quote_of({Meter.IN_FRESH: 0, Meter.OUT_TEXT: 10**9, Meter.OUT_AUDIO: 3 * 10**9})
+        assert output_amount(quote, 9, 1, "USD") == 1
+        assert output_amount(quote, 9, 1, "USD", Reach(meters=frozenset({Meter.OUT_AUDIO}))) == 3
 
 
 class TestAffordableOutput:

@@ -9,7 +9,7 @@ import pytest
 from bursar.core.estimate import hold_amount
 from bursar.core.pricing import PriceBook, PriceRow, Quote, rate
 from bursar.core.usage import Meter, Usage
-from bursar.gateway.admit import reach_of
+from bursar.gateway.admit import extension, reach_of
 from bursar.gateway.dialects import Asked, Call
 from bursar.gateway.dialects.gemini import reading as gemini
 from bursar.gateway.dialects.openai_chat import reading as chat
@@ -20,21 +20,22 @@ SOUND: Final = {"type": "input_audio", "input_audio": {"data": "A" * 320_000, "f
 OUTPUT: Final = 50
 
 
+def row(meter: Meter, usd_per_million: int, tier_from: int = 0) -> PriceRow:
+    return PriceRow(
+        price_id=tier_from + len(meter),
+        provider_id=PROVIDER,
+        model="m",
+        meter=meter,
+        currency="USD",
+        effective_from_ms=0,
+        tier_from=tier_from,
+        cost_atto=0,
+        sale_atto=usd_per_million * 10**12,
+    )
+
+
 def quote(**usd_per_million: int) -> Quote:
-    rows = [
-        PriceRow(
-            price_id=number,
-            provider_id=PROVIDER,
-            model="m",
-            meter=Meter(meter),
-            currency="USD",
-            effective_from_ms=0,
-            tier_from=0,
-            cost_atto=0,
-            sale_atto=usd * 10**12,
-        )
-        for number, (meter, usd) in enumerate(usd_per_million.items())
-    ]
+    rows = [row(Meter(meter), usd) for meter, usd in usd_per_million.items()]
     return PriceBook(rows).quote(PROVIDER, "m", "USD", 1)
 
 
@@ -96,6 +97,19 @@ class TestChats:
     def test_answered_in_speech_are_held_for_at_its_price(self, asked: dict[str, Any]) -> None:
         call = chatted({"role": "user", "content": "Say it"}, **asked)
         assert held(call, HEARING) >= sold(HEARING, in_audio=call.input_tokens, out_audio=OUTPUT)
+
+    def test_are_extended_at_the_dearest_class_they_may_be_answered_in(self) -> None:
+        spoken = chatted({"role": "user", "content": "Say it"}, modalities=["text", "audio"])
+        written = chatted({"role": "user", "content": "Write it"})
+        assert extension(HEARING, spoken, "USD", 1_000) == sold(HEARING, out_audio=1_000)
+        assert extension(HEARING, written, "USD", 1_000) == sold(HEARING, out_text=1_000)
+
+    def test_that_are_long_are_extended_at_the_prices_of_long_ones(self) -> None:
+        rows = [row(Meter.IN_FRESH, 2), row(Meter.OUT_TEXT, 10), row(Meter.OUT_TEXT, 15, tier_from=1_000)]
+        tiered = PriceBook(rows).quote(PROVIDER, "m", "USD", 1)
+        long = chatted({"role": "user", "content": "x" * 9_000})
+        assert extension(tiered, long, "USD", 1_000) == 15_000_000
+        assert extension(tiered, chatted({"role": "user", "content": "x"}), "USD", 1_000) == 10_000_000
 
     def test_that_count_more_than_tokens_are_held_for_at_the_dearest_class_too(self) -> None:
         call = chatted({"role": "user", "content": [SOUND]})

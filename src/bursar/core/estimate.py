@@ -87,6 +87,14 @@ def hold_amount(quote: Quote, input_tokens: int, output_tokens: int, asset: str,
     return atto_to_units(input_atto + output_tokens * output_unit_atto, asset, round_up)
 
 
+def output_amount(
+    quote: Quote, input_tokens: int, output_tokens: int, asset: str, reach: Reach = PLAIN
+) -> int:
+    """What to hold for so much output of a request with so much input, rounded up."""
+    _, output_unit_atto = _dearest(quote, input_tokens, reach)
+    return atto_to_units(output_tokens * output_unit_atto, asset, round_up)
+
+
 def affordable_output(quote: Quote, funds: int, input_tokens: int, asset: str, reach: Reach = PLAIN) -> int:
     """The most output tokens whose hold fits in ``funds``; 0 when not even the input fits."""
     input_atto, output_unit_atto = _dearest(quote, input_tokens, reach)

@@ -1,11 +1,10 @@
 """Fund before run: which model, at what price, how much it may cost at most, and a hold for it."""
 
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import structlog
 
-from bursar.core.estimate import Reach, affordable_output, hold_amount, output_bound
+from bursar.core.estimate import Reach, affordable_output, hold_amount, output_amount, output_bound
 from bursar.core.money import format_amount
 from bursar.core.pricing import ModelNotPriced, Quote
 from bursar.core.routing import keeps_margin
@@ -35,7 +34,6 @@ CLAMPED_TOKENS_MIN: Final = 16  # an answer cut shorter than this serves nobody:
 
 _TEXT: Final = Reach(may_write_cache=True)
 _NO_OUTPUT: Final = Reach()
-_MORE: Final = Reach(may_write_cache=True, counters=MappingProxyType({}))
 
 
 class SearchesNotPriced(ModelNotPriced):
@@ -227,9 +225,9 @@ class Funding:
         return Funded(hold, each, each * call.n, covers_bound=True, offers=offers)
 
 
-def extension(offer: Offer, key: KeyRecord, output_tokens: int) -> int:
+def extension(quote: Quote, call: Call, asset: str, output_tokens: int) -> int:
     """What so many more output tokens may cost; what is paid per request is held for already."""
-    return hold_amount(offer.quote, 0, output_tokens, key.asset, _MORE)
+    return output_amount(quote, call.input_tokens + call.brought_tokens, output_tokens, asset, reach_of(call))
 
 
 def reach_of(call: Call) -> Reach:

@@ -97,7 +97,7 @@ def _output_left(ticket: Ticket, attempt: Attempt) -> int:
 async def _extend(gw: Gateway, ticket: Ticket, attempt: Attempt, missing: int) -> bool:
     """Grow the hold of a stream that runs longer than held for; False when the money is not there."""
     tokens = missing + max(EXTEND_TOKENS_MIN, ticket.output_held // 2)
-    amount = extension(attempt.offer, ticket.key, tokens)
+    amount = extension(attempt.offer.quote, ticket.call, ticket.key.asset, tokens)
     if not await gw.treasury.extend(ticket.hold, amount):
         return False
     ticket.output_held += tokens
