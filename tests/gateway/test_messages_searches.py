@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from messages_caller import ask_messages
 from proving import PRICES, Customer, SharedStack, cost_of, new_customer, sale_of
+
+from bursar.gateway.admit import offers_for
+from bursar.gateway.dialects.anthropic_messages import reading
+from bursar.gateway.errors import GatewayError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -50,3 +55,21 @@ class TestSearches:
         assert (reply.status, error["code"], error["param"]) == (422, "unsupported_parameter", "tools")
         assert "have no price" in error["message"]
         assert await customer.usage() == []
+
+    async def test_asked_for_in_a_way_with_prices_of_its_own_need_one_there(self, customer: Customer) -> None:
+        name = await customer.serve("anthropic", prices=PRICED)
+        await customer.change(
+            "INSERT INTO price (provider_id, model, meter, currency, effective_from, cost, sale, source,"
+            " created_at) SELECT provider_id, model || ':fast', meter, currency, effective_from, cost, sale,"
+            " source, created_at FROM price WHERE meter <> 'web_search' AND provider_id ="
+            " (SELECT provider_id FROM route WHERE model_id = %s)",
+            [name],
+        )
+        body = {"model": name, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+        call = reading.read(orjson.dumps({**body, "tools": [SEARCH]}))
+        snapshot, now_ms = customer.gw.snapshot, customer.gw.clock.now_ms()
+        key = next(one for one in snapshot.keys.values() if one.api_key_id == customer.api_key_id)
+        assert offers_for(snapshot, key, snapshot.models[name], call, now_ms)
+        call.variants = ("fast",)
+        with pytest.raises(GatewayError, match="have no price"):
+            offers_for(snapshot, key, snapshot.models[name], call, now_ms)

@@ -22,7 +22,7 @@ OUTPUT: Final = 50
 
 def row(meter: Meter, usd_per_million: int, tier_from: int = 0) -> PriceRow:
     return PriceRow(
-        price_id=tier_from + len(meter),
+        price_id=1,
         provider_id=PROVIDER,
         model="m",
         meter=meter,

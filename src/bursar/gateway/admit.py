@@ -115,14 +115,14 @@ def _keeps_floor(quote: Quote, route: Route, floor: int) -> bool:
 
 def _quote(snapshot: Snapshot, key: KeyRecord, route: Route, call: Call, now_ms: int) -> Quote:
     """The prices in force: those of this very way of asking, where the book has such a name."""
-    model = route.deployment.provider_model
+    name = model = route.deployment.provider_model
     for variant in call.variants:
-        name = f"{model}:{variant}"
-        if snapshot.prices.knows(route.provider_id, name, key.asset, now_ms):
-            return snapshot.prices.quote(route.provider_id, name, key.asset, now_ms, call.service)
-    quote = snapshot.prices.quote(route.provider_id, model, key.asset, now_ms, call.service)
+        if snapshot.prices.knows(route.provider_id, f"{model}:{variant}", key.asset, now_ms):
+            name = f"{model}:{variant}"
+            break
+    quote = snapshot.prices.quote(route.provider_id, name, key.asset, now_ms, call.service)
     if call.counts and call.service is Service.CHAT and not (route.is_own or _prices_counts(quote, call)):
-        raise SearchesNotPriced(f"{model} has no price for {', '.join(call.counts)} in {key.asset}")
+        raise SearchesNotPriced(f"{name} has no price for {', '.join(call.counts)} in {key.asset}")
     return quote
 
 
