@@ -79,6 +79,27 @@ class TestRequestsToAProviderWithinAKey:
         await assert_free(customer)
 
 
+class TestAnAttemptThatCannotBeJudged:
+    async def test_leaves_no_place_taken(self, customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = await customer.serve("openai")
+        await customer.change(
+            "UPDATE provider_credential SET limits = '{\"concurrent\": 1}' WHERE provider_id = %s",
+            [await provider_of(customer, model)],
+        )
+
+        customer.may_be_logged = ("request.failed", "request.abandoned", "background.failed")
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("a bug of ours")
+
+        with monkeypatch.context() as broken:
+            broken.setattr("bursar.gateway.settle.judge", fail)
+            assert (await customer.chat("openai")).status == 500
+            await customer.stack.quiet()
+        await assert_free(customer)
+        assert (await customer.chat("openai")).status == 200
+
+
 class TestMoneyOfACredential:
     async def test_is_what_we_pay(self, customer: Customer) -> None:
         model = await customer.serve("openai")

@@ -94,6 +94,8 @@ async def _settle(
         log.critical("settle.not_durable", request_id=str(ticket.request_id), error=str(error))
     finally:
         gw.bodies.give(ticket.body_bytes)
+        if attempt.claim is not None:
+            attempt.claim.close(0)  # no news, unless settling failed
         if ticket.hold.is_open:
             ticket.hold.settle(0)
 
