@@ -68,7 +68,10 @@ class GatewayApp:
         if self._flushing is not None:
             await self._flushing
         gw.flusher.let_go()
-        await gw.limiter.close()
+        try:
+            await gw.limiter.close()
+        except Exception:  # rates leak away by themselves; money is given back all the same
+            log.exception("gateway.limits_not_closed")
         with contextlib.suppress(gw.books.unavailable):  # the sweeper closes what we cannot
             await gw.treasury.close()
             await gw.books.close_process(gw.process.process_id)

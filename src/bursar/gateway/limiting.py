@@ -234,13 +234,15 @@ class Limiter:
         await self.budgets.tend()
 
     async def close(self) -> None:
-        """Tell what is still to be told, and give budgets back."""
-        while self._changing is not None:
-            await self._changing
-        if self._looking is not None:
-            await self._looking
-        await self.counting.close()
-        await self.budgets.close()
+        """Tell what is still to be told, and give budgets back, whatever becomes of the counters."""
+        try:
+            while self._changing is not None:
+                await self._changing
+            if self._looking is not None:
+                await self._looking
+            await self.counting.close()
+        finally:
+            await self.budgets.close()
 
     def keep(self, keys: set[UUID]) -> None:
         """Forget keys that no longer exist."""
