@@ -212,7 +212,7 @@ class TestPathsAndMethods:
             ("PUT", CHAT, 405, "POST"),
             ("DELETE", CHAT, 405, "POST"),
             ("POST", "/v1/models", 405, "GET"),
-            ("DELETE", "/v1/models/gpt-4o-mini", 405, "GET"),
+            ("DELETE", "/v1/models/gpt-4o-mini", 405, "GET, POST"),
             ("POST", "/v1/usage/1", 405, "GET"),
             ("GET", "/v1/nothing", 404, None),
             ("POST", "/v1/nothing", 404, None),
