@@ -14,7 +14,7 @@ async def test_of_a_hang_up_end_the_wait_once() -> None:
 
         inbound = Inbound({"headers": []}, nothing, nothing)  # type: ignore[arg-type]  # never says anything
         for _ in range(2):
-            asyncio.get_running_loop().call_soon(inbound._hang_up)
+            asyncio.get_running_loop().call_soon(inbound.bark)
         with pytest.raises(HungUp):
             await inbound.until_hangup(asyncio.sleep(10))
 
