@@ -1,10 +1,12 @@
 """Limits asked per attempt: of a provider within a key what the key pays, of a credential what we pay."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from caller import Caller
 from own_customer import OWN_SECRET, bring, provider_of
-from proving import Customer, as_nano
+from proving import CHAT, Customer, as_nano, eventually
 from test_limits_of_keys import assert_free, budget, limit, spent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,6 +100,26 @@ class TestAnAttemptThatCannotBeJudged:
             await customer.stack.quiet()
         await assert_free(customer)
         assert (await customer.chat("openai")).status == 200
+
+
+class TestACallerWhoLeavesBetweenTwoTries:
+    async def test_leaves_no_place_taken(self, customer: Customer) -> None:
+        await customer.serve("openai")
+        await limit(customer, concurrent=1, tokens_per_min=1_000_000)
+        customer.gw.limits = replace(
+            customer.gw.limits,
+            rounds_max=2,
+            retry_backoff_ms=20_000,
+            retry_backoff_ms_max=20_000,
+            retry_deadline_ms=60_000,
+        )
+        customer.fault("openai", "status=500", count=3)
+        caller = await Caller.connect(customer.stack.url, customer.heard)
+        await caller.post(CHAT, customer.payload("openai"), customer.authorization)
+        await eventually(lambda: any(ticket.failed for ticket in customer.gw.under_way.values()))
+        caller.hang_up()
+        await assert_free(customer)
+        assert [row["sale"] for row in await customer.usage()] == [0]
 
 
 class TestMoneyOfACredential:
