@@ -103,16 +103,17 @@ class TestAnAttemptThatCannotBeJudged:
 
 
 class TestACallerWhoLeavesBetweenTwoTries:
-    async def test_leaves_no_place_taken(self, customer: Customer) -> None:
+    async def test_leaves_no_place_taken(self, customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
         await customer.serve("openai")
         await limit(customer, concurrent=1, tokens_per_min=1_000_000)
-        customer.gw.limits = replace(
+        patient = replace(
             customer.gw.limits,
             rounds_max=2,
             retry_backoff_ms=20_000,
             retry_backoff_ms_max=20_000,
             retry_deadline_ms=60_000,
         )
+        monkeypatch.setattr(customer.gw, "limits", patient)
         customer.fault("openai", "status=500", count=3)
         caller = await Caller.connect(customer.stack.url, customer.heard)
         await caller.post(CHAT, customer.payload("openai"), customer.authorization)
