@@ -8,8 +8,7 @@ READY := .venv/.ready
 NODE_CLIENTS := tests/e2e/node
 NODE_READY := $(NODE_CLIENTS)/node_modules/.ready
 SUITES_READY := .venv-suites/.ready
-# Tests wait for sockets, disks and clocks a fifth of their time: half as many workers again as cores.
-PYTEST_WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
+PYTEST_WORKERS ?= logical
 
 .PHONY: help setup demo test check format bench bench-peers env-example openapi providers-doc lock clean
 .PHONY: db-migrate db-check db-revision
