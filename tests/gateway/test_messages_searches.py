@@ -1,11 +1,22 @@
 """Searches by Anthropic itself: sold where they have a price, refused by name where they have none."""
 
+import asyncio
 from typing import Any
 
 import orjson
 import pytest
-from messages_caller import ask_messages
-from proving import PRICES, Customer, SharedStack, cost_of, new_customer, sale_of
+from messages_caller import ask_messages, start_messages
+from proving import (
+    PRICES,
+    Customer,
+    SharedStack,
+    cost_of,
+    eventually,
+    new_customer,
+    sale_of,
+    tokens_of_letters,
+)
+from raw_provider import LAST_CHUNK, OK_STREAM, Visit, chunked, ending, opening, raw_provider, words
 
 from bursar.gateway.admit import offers_for
 from bursar.gateway.dialects.anthropic_messages import reading
@@ -17,6 +28,8 @@ SEARCH: dict[str, Any] = {"type": "web_search_20250305", "name": "web_search", "
 PRICED = {**PRICES, "web_search": ("10000", "12000")}
 """USD 0.01 a search to us, 0.012 to the customer: prices here are per million."""
 NANO_COST, NANO_SALE = 10_000_000, 12_000_000
+USED = b'"output_tokens":20'
+USED_AND_SEARCHED = USED + b',"server_tool_use":{"web_search_requests":2}'
 
 
 class TestSearches:
@@ -73,3 +86,44 @@ class TestSearches:
         call.variants = ("fast",)
         with pytest.raises(GatewayError, match="have no price"):
             offers_for(snapshot, key, snapshot.models[name], call, now_ms)
+
+
+class TestSearchesNobodyWaitedFor:
+    async def test_are_not_sold_for_all_there_might_have_been(self, customer: Customer) -> None:
+        """Unlike pictures: who leaves before the first word stops the provider, and no search was told."""
+        await customer.serve("anthropic", prices=PRICED)
+        customer.fault("anthropic", "silence_after_events=3 input_tokens=40")
+        async with customer.calling() as caller:
+            await start_messages(caller, customer, "anthropic", "hello there", tools=[SEARCH], stream=True)
+            log = customer.stack.simulator.log
+            await eventually(lambda: log.exchanges and log.exchanges[-1].events_sent == 3)
+            await asyncio.sleep(0.05)
+            caller.hang_up()
+            row = await customer.one_row()
+        assert row["outcome"] == "hangup_before_output"
+        assert row["quantities"] == {"in_fresh": 40}
+        assert (row["sale"], row["cost"]) == (sale_of(in_fresh=40), cost_of(in_fresh=40))
+
+    async def test_are_sold_as_told_with_the_words_that_were_delivered(self, customer: Customer) -> None:
+        go_on = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            first = [*opening("anthropic", sent=30), *words("anthropic", "one", " two", " three")]
+            await visit.say(OK_STREAM + chunked(*first))
+            await go_on.wait()
+            rest = [frame.replace(USED, USED_AND_SEARCHED) for frame in ending("anthropic", sent=30, came=20)]
+            await visit.say(chunked(*rest) + LAST_CHUNK)
+
+        async with raw_provider(script) as provider, customer.calling() as caller:
+            url = provider.base_url("anthropic")
+            await customer.serve("anthropic", base_url=url, aborts_stop_billing=False, prices=PRICED)
+            await start_messages(caller, customer, "anthropic", "hello there", tools=[SEARCH], stream=True)
+            await caller.until(b" three")
+            caller.hang_up()
+            await asyncio.sleep(0.05)
+            go_on.set()
+            row = await customer.one_row()
+        came = tokens_of_letters("one two three")
+        assert row["outcome"] == "hangup_midstream"
+        assert row["sale"] == sale_of(in_fresh=30, out_text=came) + 2 * NANO_SALE
+        assert row["cost"] == cost_of(in_fresh=30, out_text=20) + 2 * NANO_COST

@@ -6,11 +6,13 @@ from typing import Final
 from bursar.core.fees import OWN_KEY, PLATFORM_FEE, rate_fee
 from bursar.core.payer import Basis, Outcome, usage_for, who_pays
 from bursar.core.pricing import Rating, rate
+from bursar.core.service import Service
 from bursar.core.usage import INPUT_METERS, Meter, Usage
 from bursar.gateway.dialects import Measured
 from bursar.gateway.ticket import Attempt, Offer, Ticket
 
 TOKENS_PER_S: Final = 50  # assumed speed of an unseen answer: a common rate of today's large models
+_NOT_PUT_OUT: Final = INPUT_METERS | {Meter.WEB_SEARCH}
 _UNANSWERED: Final = (Outcome.HANGUP_BEFORE_OUTPUT, Outcome.CRASHED_UNANSWERED)
 
 
@@ -100,9 +102,10 @@ def _figures(ticket: Ticket, attempt: Attempt, outcome: Outcome, now_mono_ms: in
     if measured.terminal and measured.usage is not None and measured.usage_final:
         delivered_tokens = min(delivered_tokens, measured.usage.output_tokens)  # our own count runs high
     delivered = _with_output(ticket, measured, delivered_tokens)
-    if ticket.call.counts and measured.terminal and measured.usage is not None and measured.usage_final:
+    makes_pictures = ticket.call.service is Service.IMAGES
+    if makes_pictures and measured.terminal and measured.usage is not None and measured.usage_final:
         delivered = measured.usage  # a picture made is a picture sold: it has no half
-    if outcome in _UNANSWERED and ticket.call.counts and not measured.terminal:
+    if outcome in _UNANSWERED and makes_pictures and not measured.terminal:
         estimated = _all_asked_for(ticket, measured)
     elif outcome in _UNANSWERED and not ticket.call.stream:
         unseen = _unseen_output(ticket, attempt, now_mono_ms)
@@ -118,11 +121,11 @@ def _figures(ticket: Ticket, attempt: Attempt, outcome: Outcome, now_mono_ms: in
 
 
 def _with_output(ticket: Ticket, measured: Measured, output_tokens: int) -> Usage:
-    """The provider's own input figures where it gave them, ours where not, and this much output."""
+    """The provider's figures of input and searches where it gave them, else our input; so much output."""
     reported = measured.usage
     quantities: dict[Meter, int] = {}
     if reported is not None:
-        quantities = {m: n for m, n in reported.quantities.items() if m in INPUT_METERS}
+        quantities = {m: n for m, n in reported.quantities.items() if m in _NOT_PUT_OUT}
     if not quantities and not measured.usage_final:
         quantities = {Meter.IN_FRESH: ticket.call.input_tokens}
     if output_tokens:
