@@ -29,9 +29,9 @@ CONNECTIONS_MAX: Final = 16
 
 # Sums in Lua are doubles. They are exact here: levels stay below 2^53 (burst x 60,000; burst at most 10^10),
 # and a leak that is not exact is larger than any level.
-# KEYS: counters. ARGV: now (0: the server's), mode, claim, its life, then a key's kind, limit, burst, amount.
-SCRIPT: Final = """
-local now, mode, claim, life = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+# Both scripts: a bucket's level now, and writing one back. ARGV[1]: now (0: the server's clock).
+BUCKETS: Final = """
+local now = tonumber(ARGV[1])
 if now == 0 then
     local t = redis.call('TIME')
     now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -48,6 +48,13 @@ local function store_bucket(key, limit, level, at)
     local ttl = math.ceil(level / limit) + math.max(at - now, 0) + 1000
     redis.call('SET', key, string.format('%.0f %.0f', level, at), 'PX', string.format('%.0f', ttl))
 end
+"""
+
+# KEYS: counters. ARGV: now, mode, claim, its life, then a key's kind, limit, burst, amount.
+SCRIPT: Final = (
+    BUCKETS
+    + """
+local mode, claim, life = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local out, news, refused = {}, {}, 0
 for i, key in ipairs(KEYS) do
     local at = 4 + (i - 1) * 4
@@ -95,14 +102,13 @@ for i, key in ipairs(KEYS) do
 end
 return answer
 """
+)
 
-# KEYS: counters. ARGV: now (0: the server's), claim life, then per key: kind, limit, delta, claim.
-CORRECTION: Final = """
-local now, life = tonumber(ARGV[1]), tonumber(ARGV[2])
-if now == 0 then
-    local t = redis.call('TIME')
-    now = t[1] * 1000 + math.floor(t[2] / 1000)
-end
+# KEYS: counters. ARGV: now, claim life, then per key: kind, limit, delta, claim.
+CORRECTION: Final = (
+    BUCKETS
+    + """
+local life = tonumber(ARGV[2])
 for i, key in ipairs(KEYS) do
     local at = 2 + (i - 1) * 4
     local kind, limit = ARGV[at + 1], tonumber(ARGV[at + 2])
@@ -114,24 +120,13 @@ for i, key in ipairs(KEYS) do
         redis.call('ZADD', key, 'XX', now + life, claim)
         redis.call('PEXPIRE', key, life + 1000)
     else
-        local stored = redis.call('GET', key)
-        local level, stamp = 0, now
-        if stored then
-            local l, s = string.match(stored, '^(%d+) (%d+)$')
-            level = math.max(tonumber(l) - math.max(now - tonumber(s), 0) * limit, 0)
-            stamp = math.max(now, tonumber(s))
-        end
-        level = level + delta * 60000
-        if level <= 0 then
-            redis.call('DEL', key)
-        else
-            local ttl = math.ceil(level / limit) + math.max(stamp - now, 0) + 1000
-            redis.call('SET', key, string.format('%.0f %.0f', level, stamp), 'PX', string.format('%.0f', ttl))
-        end
+        local level, stamp = load_bucket(key, limit)
+        store_bucket(key, limit, level + delta * 60000, stamp)
     end
 end
 return #KEYS
 """
+)
 
 
 class RedisUnavailable(Exception):
