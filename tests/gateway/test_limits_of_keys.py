@@ -19,7 +19,7 @@ from proving import (
     sale_of,
 )
 
-from bursar.gateway.addresses import Networks
+from bursar.core.addresses import Networks
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

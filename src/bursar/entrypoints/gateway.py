@@ -12,6 +12,7 @@ import structlog
 
 from bursar.adapters.upstream import Timeouts
 from bursar.adapters.upstream.direct import DirectUpstream
+from bursar.core.addresses import Networks
 from bursar.core.ids import uuid7
 from bursar.core.money import parse_amount
 from bursar.core.pricing import PriceBook
@@ -20,7 +21,6 @@ from bursar.db.responses import PgResponses
 from bursar.db.secrets import SecretBox
 from bursar.entrypoints.adapters import provider_adapters
 from bursar.entrypoints.counters import shared_counters
-from bursar.gateway.addresses import Networks
 from bursar.gateway.app import GatewayApp
 from bursar.gateway.flushing import Flusher
 from bursar.gateway.life import LifeLimits, Process

@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from bursar.core.addresses import Networks
 from bursar.core.limits import Kind, Period, Rule, Unit, rules_of
-from bursar.gateway.addresses import Networks
 from bursar.gateway.budgets import Budget
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from bursar.adapters.ratecounters import RateCounters
+from bursar.core.addresses import Networks, client_address
 from bursar.core.estimate import output_bound
 from bursar.core.limits import Change, Check, Kind, Rule, Standing, Unit
-from bursar.gateway.addresses import Networks, client_address
 from bursar.gateway.admit import Funded, Funding
 from bursar.gateway.authenticate import KeyRates
 from bursar.gateway.budgets import Ask, Budgets, BudgetSpent

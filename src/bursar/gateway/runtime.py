@@ -11,7 +11,7 @@ import structlog
 from bursar.adapters.ratecounters import RateCounters
 from bursar.adapters.upstream import Upstream
 from bursar.adapters.upstream.watchdog import Watchdog
-from bursar.gateway.addresses import Networks
+from bursar.core.addresses import Networks
 from bursar.gateway.admit import Funding
 from bursar.gateway.authenticate import KeyRates
 from bursar.gateway.budgets import Budgets

@@ -16,6 +16,7 @@ import structlog
 
 from bursar.adapters.providers import Deployment, Provider
 from bursar.adapters.upstream import Timeouts
+from bursar.core.addresses import Networks
 from bursar.core.breaker import DEFAULT_RULE, BreakerRule
 from bursar.core.fees import Fee, FeeBook
 from bursar.core.payer import Basis, Outcome, OutcomePolicy, Payment
@@ -23,7 +24,6 @@ from bursar.core.pricing import PriceBook, PriceRow
 from bursar.core.routing import MARGIN_SCALE, Strategy
 from bursar.core.service import UNSAID, Service
 from bursar.core.usage import Meter
-from bursar.gateway.addresses import Networks
 from bursar.gateway.limit_rules import KeyLimits, Limits, RuleBook, addresses_of
 
 log = structlog.get_logger()

@@ -2,7 +2,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from bursar.gateway.addresses import Networks, client_address
+from bursar.core.addresses import Networks, client_address
 
 PROXIES = Networks(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
 
