@@ -32,7 +32,7 @@ class TestAuthentication:
         answer = await anonymous.get("/api/v1/organisations", headers=raw)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
-        assert answer.json()["code"] == "invalid_operator_token"
+        assert answer.json()["code"] == "invalid_token"
 
     async def test_every_route_wants_a_token(self, anonymous: httpx2.AsyncClient) -> None:
         document = (await anonymous.get("/api/v1/openapi.json")).json()
@@ -64,7 +64,7 @@ class TestAuthentication:
         (mine,) = (await client.get("/operator-tokens"))["items"]
         revoked = await client.post(f"/operator-tokens/{mine['id']}/revoke", status=200)
         assert revoked["revoked_at"] is not None
-        assert await client.refused("GET", "/operator-tokens") == "401 invalid_operator_token"
+        assert await client.refused("GET", "/operator-tokens") == "401 invalid_token"
 
     async def test_a_token_opens_until_it_expires(
         self, client: Client, anonymous: httpx2.AsyncClient, clock: SettableClock

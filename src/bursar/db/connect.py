@@ -18,6 +18,7 @@ class Role(StrEnum):
 
     OWNER = "bursar_owner"
     API = "bursar_api"
+    ACCOUNTS = "bursar_accounts"
     OPERATOR = "bursar_operator"
     GATEWAY = "bursar_gateway"
     WORKER = "bursar_worker"

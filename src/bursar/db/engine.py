@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NewType
+from dataclasses import dataclass
+from typing import NewType, TypedDict, Unpack
 from uuid import UUID
 
 import psycopg
@@ -22,12 +23,37 @@ Transaction = NewType("Transaction", AsyncConnection)
 """Writes; commits when the block that opened it ends, never inside."""
 
 
-class Database:
-    """Connections in one role, and the two kinds of session cut from them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """As whom a session of the api role acts. The plain one sees no tenant's row.
 
-    ``organisation`` limits a session of the api role to that tenant; ``operator`` lets it act as the operator
-    instead. With neither, a session of the api role sees no tenant's row.
+    Attributes:
+        organisation: limits it to this tenant.
+        user: lets it see this person's own rows, and the organisations he belongs to.
+        operator: it acts as the operator instead, on every tenant.
+        accounts: it acts as what signs people up and in: accounts and sessions, no money.
+        actor: JSON that the audit log keeps with each change: {"kind", "id", "name", "address"}.
     """
+
+    organisation: UUID | None = None
+    user: UUID | None = None
+    operator: bool = False
+    accounts: bool = False
+    actor: str = ""
+
+
+class AsWhom(TypedDict, total=False):
+    """What a session may be told of whom it acts as: `Standing`'s attributes."""
+
+    organisation: UUID | None
+    user: UUID | None
+    operator: bool
+    accounts: bool
+    actor: str
+
+
+class Database:
+    """Connections in one role, and the two kinds of session cut from them."""
 
     def __init__(self, url: str, role: Role, *, pool_size: int = POOL_SIZE) -> None:
         self.url = url
@@ -48,22 +74,18 @@ class Database:
         )
 
     @asynccontextmanager
-    async def transaction(
-        self, *, organisation: UUID | None = None, operator: bool = False
-    ) -> AsyncIterator[Transaction]:
-        """Commit at the end of the block, roll back when it raises."""
+    async def transaction(self, **as_whom: Unpack[AsWhom]) -> AsyncIterator[Transaction]:
+        """Commit at the end of the block, roll back when it raises. `as_whom`: see `Standing`."""
         async with self.engine.begin() as connection:
-            await _become(connection, organisation, operator=operator)
+            await _become(connection, Standing(**as_whom))
             yield Transaction(connection)
 
     @asynccontextmanager
-    async def read(
-        self, *, organisation: UUID | None = None, operator: bool = False
-    ) -> AsyncIterator[ReadSession]:
-        """One consistent snapshot; a write inside is refused by PostgreSQL."""
+    async def read(self, **as_whom: Unpack[AsWhom]) -> AsyncIterator[ReadSession]:
+        """One consistent snapshot; a write inside is refused by PostgreSQL. `as_whom`: see `Standing`."""
         async with self.engine.connect() as connection:
             await connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-            await _become(connection, organisation, operator=operator)
+            await _become(connection, Standing(**as_whom))
             yield ReadSession(connection)
             await connection.rollback()
 
@@ -71,11 +93,13 @@ class Database:
         await self.engine.dispose()
 
 
-async def _become(connection: AsyncConnection, organisation: UUID | None, *, operator: bool) -> None:
-    if operator:
+async def _become(connection: AsyncConnection, standing: Standing) -> None:
+    if standing.operator:
         await connection.execute(sa.text(f"SET LOCAL ROLE {Role.OPERATOR.value}"))
-    if organisation is not None:
-        await connection.execute(
-            sa.text("SELECT set_config('bursar.organisation', :organisation, true)"),
-            {"organisation": str(organisation)},
-        )
+    elif standing.accounts:
+        await connection.execute(sa.text(f"SET LOCAL ROLE {Role.ACCOUNTS.value}"))
+    told = {"organisation": standing.organisation, "user": standing.user, "actor": standing.actor or None}
+    known = {name: str(value) for name, value in told.items() if value is not None}
+    if known:
+        calls = ", ".join(f"set_config('bursar.{name}', :{name}, true)" for name in known)
+        await connection.execute(sa.text(f"SELECT {calls}"), known)

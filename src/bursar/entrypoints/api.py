@@ -6,12 +6,13 @@ from importlib.metadata import version
 from importlib.resources import files
 
 import orjson
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from starlette.staticfiles import StaticFiles
 
+from bursar.core.addresses import Networks
 from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.secrets import SecretBox
@@ -29,10 +30,9 @@ from bursar.features.usage.routes import router as usage
 from bursar.features.wallet.routes import router as wallet
 from bursar.rest import problems
 from bursar.rest.body_limit import BodyLimit
-from bursar.rest.callers import operator
 from bursar.rest.control import Control, Policy
 from bursar.rest.edge import Edge, SystemClock
-from bursar.settings import Settings, secret_key_of
+from bursar.settings import Settings, networks_in, secret_key_of
 
 PREFIX = "/api/v1"
 OPENAPI_PATH = f"{PREFIX}/openapi.json"
@@ -67,6 +67,7 @@ def control_of(settings: Settings, database_url: str) -> Control:
             key_prefix=settings.key_prefix,
             requests_per_minute_default=settings.requests_per_minute_default,
             margin_percent_default=settings.margin_percent_default,
+            trusted_proxies=Networks(networks_in(settings.trusted_proxies)),
         ),
         counters=shared_counters(settings),
     )
@@ -100,9 +101,7 @@ def build_api(control: Control | None) -> FastAPI:
     app.state.control = control
     app.add_middleware(BodyLimit)
     problems.install(app)
-    api = APIRouter(
-        prefix=PREFIX, dependencies=[Depends(operator)], responses=problems.responses(401, 422, 503)
-    )
+    api = APIRouter(prefix=PREFIX, responses=problems.responses(401, 403, 422, 503))
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)

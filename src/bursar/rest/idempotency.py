@@ -141,7 +141,7 @@ RequiredKey = Annotated[str, Depends(required_key)]
 
 async def only_once(request: Request, control: Means, calling: Calling, key: OptionalKey) -> OnlyOnce:
     content_hash = hash_of(request.method, request.url.path, await request.body())
-    return OnlyOnce(control, caller=calling.token_id, key=key, content_hash=content_hash)
+    return OnlyOnce(control, caller=calling.id, key=key, content_hash=content_hash)
 
 
 Once = Annotated[OnlyOnce, Depends(only_once)]

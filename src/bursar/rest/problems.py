@@ -31,6 +31,7 @@ FAULTS_MAX = 20
 HUMAN = "For people: in English, or in Korean or Chinese where `Accept-Language` prefers it."
 CODE_OF_STATUS: Mapping[int, str] = {
     400: "invalid_request",
+    403: "permission_denied",
     404: "not_found",
     405: "method_not_allowed",
     413: "request_too_large",
@@ -61,6 +62,13 @@ class Refusal(Exception):
         refusal = cls(str(error))
         refusal.code, refusal.status = error.code, error.status
         return refusal
+
+
+class Forbidden(Refusal):
+    """Known who asks, and he may not."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "permission_denied"
 
 
 class NotFound(Refusal):

@@ -1,15 +1,22 @@
-"""Secrets we issue: random text, of which only the SHA-256 is kept."""
+"""Secrets we issue: random text, of which only the SHA-256 is kept; and what seals the others."""
 
 import hashlib
 import secrets
 import string
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 # Letters and digits survive every shell, header, URL and double click.
 ALPHABET = string.ascii_letters + string.digits
 # 40 characters of 62 are 238 bits; the issue asks for at least 32.
 RANDOM_LENGTH = 40
 VISIBLE_LENGTH = 13
+
+
+class Seal(Protocol):
+    """Encrypts what must be readable again, such as provider credentials (`bursar.db.secrets`)."""
+
+    def seal(self, plaintext: bytes) -> bytes: ...
+    def open(self, sealed: bytes) -> bytes: ...
 
 
 class Issued(NamedTuple):

@@ -93,11 +93,44 @@ _EVERYWHERE: Final[Mapping[str, tuple[Words, ...]]] = {
 }
 
 _OPERATORS: Final[Mapping[str, tuple[Words, ...]]] = {
-    "invalid_operator_token": (
+    "invalid_token": (
         Words(
-            "The operator token is missing, unknown, revoked or expired.",
-            "운영자 토큰이 없거나, 등록되지 않았거나, 폐기되었거나, 만료되었습니다.",
-            "运营者令牌缺失、未知、已吊销或已过期。",
+            "The token is missing, unknown, revoked or expired: sign in.",
+            "토큰이 없거나, 등록되지 않았거나, 폐기되었거나, 만료되었습니다. 로그인해 주세요.",
+            "令牌缺失、未知、已吊销或已过期：请登录。",
+        ),
+    ),
+    "permission_denied": (
+        Words(
+            "Your role does not have the permission this needs.",
+            "현재 역할에는 이 작업에 필요한 권한이 없습니다.",
+            "您的角色没有此操作所需的权限。",
+        ),
+        Words(
+            "This needs the permission {permission}, which your role does not have.",
+            "이 작업에는 {permission} 권한이 필요하지만, 현재 역할에는 없습니다.",
+            "此操作需要 {permission} 权限，而您的角色没有该权限。",
+        ),
+    ),
+    "two_factor_required": (
+        Words(
+            "Operators sign in with a second factor: set one up, then sign in again.",
+            "운영자는 2단계 인증으로 로그인해야 합니다. 설정한 뒤 다시 로그인해 주세요.",
+            "运营者必须使用双重验证登录：请先设置，然后重新登录。",
+        ),
+    ),
+    "csrf_refused": (
+        Words(
+            "A browser must send the value of the cookie bursar_csrf as x-csrf-token.",
+            "브라우저는 bursar_csrf 쿠키의 값을 x-csrf-token 헤더로 보내야 합니다.",
+            "浏览器必须将 Cookie bursar_csrf 的值作为 x-csrf-token 请求头发送。",
+        ),
+    ),
+    "view_only": (
+        Words(
+            "Somebody who views as a customer changes nothing.",
+            "고객 화면으로 보는 동안에는 아무것도 변경할 수 없습니다.",
+            "以客户身份查看时不能进行任何更改。",
         ),
     ),
     "operator_token_not_found": (

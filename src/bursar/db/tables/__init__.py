@@ -1,5 +1,6 @@
 """SQLAlchemy's picture of the tables, kept in step with the migrations by `alembic check`."""
 
+from bursar.db.tables.accounts import session, signing_key
 from bursar.db.tables.columns import metadata
 from bursar.db.tables.control import (
     api_key,
@@ -62,7 +63,9 @@ __all__ = [
     "provider_credential",
     "provider_health",
     "route",
+    "session",
     "setting",
+    "signing_key",
     "stored_response",
     "usage",
     "usage_mark",

@@ -42,6 +42,19 @@ app_user = sa.Table(
     text("name", server_default=""),
     text("status", server_default="active"),
     moment("created_at"),
+    text("password_hash", nullable=True),
+    moment("email_verified_at", nullable=True),
+    text("operator_role", nullable=True),
+    text("locale", server_default="en"),
+    text("time_zone", server_default="UTC"),
+    json("notifications", server_default="{}"),
+    sa.Column("totp_sealed", BYTEA, nullable=True),
+    moment("totp_confirmed_at", nullable=True),
+    sa.Column("totp_step", sa.BigInteger, nullable=True),
+    text("terms_version", nullable=True),
+    text("privacy_version", nullable=True),
+    moment("accepted_at", nullable=True),
+    moment("erased_at", nullable=True),
     sa.UniqueConstraint("email", name="app_user_email_key"),
 )
 
@@ -86,6 +99,7 @@ operator_token = sa.Table(
     moment("created_at"),
     moment("expires_at", nullable=True),
     moment("revoked_at", nullable=True),
+    text("role", server_default="superadmin"),
     sa.UniqueConstraint("token_hash", name="operator_token_token_hash_key"),
 )
 

@@ -4,17 +4,20 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from bursar.core.permissions import Permission
 from bursar.features.keys import service
 from bursar.features.keys.schemas import IssuedKey, Key, KeyChange, NewKey, Rotation
-from bursar.rest.control import Means, OrganisationRead, OrganisationTx
+from bursar.rest.callers import may
+from bursar.rest.control import Means
 from bursar.rest.idempotency import Once
 from bursar.rest.paging import Page, Paging
 from bursar.rest.problems import responses
+from bursar.rest.transactions import OrganisationRead, OrganisationTx
 
 router = APIRouter(prefix="/organisations/{organisation_id}/keys", tags=["keys"])
 
 
-@router.post("", status_code=201, responses=responses(404, 409))
+@router.post("", status_code=201, responses=responses(404, 409), dependencies=may(Permission.KEYS_MANAGE))
 async def create_key(organisation_id: UUID, body: NewKey, tx: OrganisationTx, once: Once) -> IssuedKey:
     """Make a key. The secret is shown in this answer and never again."""
     return await once.answer(
@@ -24,19 +27,19 @@ async def create_key(organisation_id: UUID, body: NewKey, tx: OrganisationTx, on
     )
 
 
-@router.get("", responses=responses(404))
+@router.get("", responses=responses(404), dependencies=may(Permission.KEYS_READ))
 async def list_keys(organisation_id: UUID, read: OrganisationRead, paging: Paging) -> Page[Key]:
     """List keys, newest first, without their secrets."""
     return await service.list_keys(read, organisation_id, paging)
 
 
-@router.get("/{key_id}", responses=responses(404))
+@router.get("/{key_id}", responses=responses(404), dependencies=may(Permission.KEYS_READ))
 async def get_key(organisation_id: UUID, key_id: UUID, read: OrganisationRead) -> Key:
     """Show one key, without its secret."""
     return await service.get_key(read, organisation_id, key_id)
 
 
-@router.patch("/{key_id}", responses=responses(404, 409))
+@router.patch("/{key_id}", responses=responses(404, 409), dependencies=may(Permission.KEYS_MANAGE))
 async def change_key(
     organisation_id: UUID, key_id: UUID, body: KeyChange, tx: OrganisationTx, control: Means
 ) -> Key:
@@ -44,13 +47,18 @@ async def change_key(
     return await service.change_key(tx, organisation_id, key_id, body, edge=control.edge)
 
 
-@router.post("/{key_id}/revoke", responses=responses(404))
+@router.post("/{key_id}/revoke", responses=responses(404), dependencies=may(Permission.KEYS_MANAGE))
 async def revoke_key(organisation_id: UUID, key_id: UUID, tx: OrganisationTx, control: Means) -> Key:
     """Stop a key for good, within a second."""
     return await service.revoke_key(tx, organisation_id, key_id, edge=control.edge)
 
 
-@router.post("/{key_id}/rotate", status_code=201, responses=responses(404, 409))
+@router.post(
+    "/{key_id}/rotate",
+    status_code=201,
+    responses=responses(404, 409),
+    dependencies=may(Permission.KEYS_MANAGE),
+)
 async def rotate_key(
     organisation_id: UUID, key_id: UUID, body: Rotation, tx: OrganisationTx, once: Once
 ) -> IssuedKey:

@@ -1,6 +1,5 @@
 """Operator tokens: what opens the control plane."""
 
-from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -8,12 +7,11 @@ import sqlalchemy as sa
 from bursar.db.engine import ReadSession, Transaction
 from bursar.features.operators import queries
 from bursar.features.operators.schemas import IssuedToken, NewToken, Token
+from bursar.rest.callers import OPERATOR_TOKEN_PREFIX
 from bursar.rest.edge import Edge
 from bursar.rest.paging import Page, PageAsked, cut_page, uuid_key
 from bursar.rest.problems import Invalid, NotFound
 from bursar.rest.secret_text import issue
-
-TOKEN_PREFIX: Final = "bursar_op_"  # noqa: S105 - public: it lets scanners recognise a leaked token
 
 
 class TokenNotFound(NotFound):
@@ -35,7 +33,7 @@ async def create_token(tx: Transaction, wanted: NewToken, *, edge: Edge) -> Issu
     now = edge.now()
     if wanted.expires_at is not None and wanted.expires_at <= now:
         raise ExpiryPast
-    issued = issue(TOKEN_PREFIX)
+    issued = issue(OPERATOR_TOKEN_PREFIX)
     token_id = edge.new_id()
     await queries.insert_token(
         tx,

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from bursar.core.permissions import Permission
 from bursar.features.organisations import service
 from bursar.features.organisations.schemas import (
     Billing,
@@ -12,17 +13,19 @@ from bursar.features.organisations.schemas import (
     Organisation,
     OrganisationChange,
 )
-from bursar.rest.control import Means, OperatorRead, OperatorTx
+from bursar.rest.callers import may
+from bursar.rest.control import Means
 from bursar.rest.edge import Occasion
 from bursar.rest.fields import Name
 from bursar.rest.idempotency import Once, OptionalKey
 from bursar.rest.paging import Page, Paging
 from bursar.rest.problems import responses
+from bursar.rest.transactions import OperatorRead, OperatorTx, OrganisationRead
 
 router = APIRouter(prefix="/organisations", tags=["organisations"])
 
 
-@router.post("", status_code=201, responses=responses(409))
+@router.post("", status_code=201, responses=responses(409), dependencies=may(Permission.CUSTOMERS_MANAGE))
 async def create_organisation(body: NewOrganisation, tx: OperatorTx, once: Once) -> Organisation:
     """Create an organisation and its empty wallet."""
     return await once.answer(
@@ -30,7 +33,7 @@ async def create_organisation(body: NewOrganisation, tx: OperatorTx, once: Once)
     )
 
 
-@router.get("")
+@router.get("", dependencies=may(Permission.CUSTOMERS_READ))
 async def list_organisations(
     read: OperatorRead,
     paging: Paging,
@@ -40,13 +43,13 @@ async def list_organisations(
     return await service.list_organisations(read, paging, name_contains=name)
 
 
-@router.get("/{organisation_id}", responses=responses(404))
-async def get_organisation(read: OperatorRead, organisation_id: UUID) -> Organisation:
+@router.get("/{organisation_id}", responses=responses(404), dependencies=may(Permission.ORGANISATION_READ))
+async def get_organisation(read: OrganisationRead, organisation_id: UUID) -> Organisation:
     """Show one organisation."""
     return await service.get_organisation(read, organisation_id)
 
 
-@router.patch("/{organisation_id}", responses=responses(404))
+@router.patch("/{organisation_id}", responses=responses(404), dependencies=may(Permission.CUSTOMERS_MANAGE))
 async def change_organisation(
     body: OrganisationChange, tx: OperatorTx, organisation_id: UUID
 ) -> Organisation:
@@ -54,7 +57,9 @@ async def change_organisation(
     return await service.change_organisation(tx, organisation_id, body)
 
 
-@router.put("/{organisation_id}/billing", responses=responses(404, 409))
+@router.put(
+    "/{organisation_id}/billing", responses=responses(404, 409), dependencies=may(Permission.MONEY_MANAGE)
+)
 async def set_billing(
     body: Billing, tx: OperatorTx, control: Means, organisation_id: UUID, key: OptionalKey
 ) -> Organisation:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from bursar.core.permissions import Permission
 from bursar.features.own_keys import fees, service
 from bursar.features.own_keys.schemas import (
     NewOwnCredential,
@@ -18,17 +19,21 @@ from bursar.features.own_keys.schemas import (
     RoutingRulesChange,
     SecretRotation,
 )
-from bursar.rest.control import Means, OperatorRead, OperatorTx, OrganisationRead, OrganisationTx
+from bursar.rest.callers import may
+from bursar.rest.control import Means
 from bursar.rest.idempotency import Once
 from bursar.rest.paging import Page, Paging
 from bursar.rest.problems import responses
+from bursar.rest.transactions import OperatorRead, OperatorTx, OrganisationRead, OrganisationTx
 
 router = APIRouter(tags=["own keys"])
 OF_ORGANISATION = "/organisations/{organisation_id}"
 OWN = OF_ORGANISATION + "/own-credentials"
 
 
-@router.post(OWN, status_code=201, responses=responses(404, 409))
+@router.post(
+    OWN, status_code=201, responses=responses(404, 409), dependencies=may(Permission.OWN_KEYS_MANAGE)
+)
 async def add_own_credential(
     organisation_id: UUID, body: NewOwnCredential, tx: OrganisationTx, once: Once
 ) -> OwnCredential:
@@ -40,13 +45,13 @@ async def add_own_credential(
     )
 
 
-@router.get(OWN, responses=responses(404))
+@router.get(OWN, responses=responses(404), dependencies=may(Permission.OWN_KEYS_READ))
 async def list_own_credentials(organisation_id: UUID, read: OrganisationRead) -> list[OwnCredential]:
     """List own credentials by provider, in the order they are tried: at most 50, hints only."""
     return await service.list_credentials(read, organisation_id)
 
 
-@router.get(OWN + "/{credential_id}", responses=responses(404))
+@router.get(OWN + "/{credential_id}", responses=responses(404), dependencies=may(Permission.OWN_KEYS_READ))
 async def get_own_credential(
     organisation_id: UUID, credential_id: UUID, read: OrganisationRead
 ) -> OwnCredential:
@@ -54,7 +59,9 @@ async def get_own_credential(
     return await service.get_credential(read, organisation_id, credential_id)
 
 
-@router.patch(OWN + "/{credential_id}", responses=responses(404))
+@router.patch(
+    OWN + "/{credential_id}", responses=responses(404), dependencies=may(Permission.OWN_KEYS_MANAGE)
+)
 async def change_own_credential(
     organisation_id: UUID, credential_id: UUID, body: OwnCredentialChange, tx: OrganisationTx
 ) -> OwnCredential:
@@ -62,7 +69,9 @@ async def change_own_credential(
     return await service.change_credential(tx, organisation_id, credential_id, body)
 
 
-@router.post(OWN + "/{credential_id}/rotate", responses=responses(404))
+@router.post(
+    OWN + "/{credential_id}/rotate", responses=responses(404), dependencies=may(Permission.OWN_KEYS_MANAGE)
+)
 async def rotate_own_credential(
     organisation_id: UUID, credential_id: UUID, body: SecretRotation, tx: OrganisationTx, control: Means
 ) -> OwnCredential:
@@ -70,7 +79,9 @@ async def rotate_own_credential(
     return await service.rotate_credential(tx, organisation_id, credential_id, body, control=control)
 
 
-@router.delete(OWN + "/{credential_id}", responses=responses(404))
+@router.delete(
+    OWN + "/{credential_id}", responses=responses(404), dependencies=may(Permission.OWN_KEYS_MANAGE)
+)
 async def delete_own_credential(
     organisation_id: UUID, credential_id: UUID, tx: OrganisationTx
 ) -> OwnCredential:
@@ -78,13 +89,15 @@ async def delete_own_credential(
     return await service.delete_credential(tx, organisation_id, credential_id)
 
 
-@router.get(OF_ORGANISATION + "/routing", responses=responses(404))
+@router.get(OF_ORGANISATION + "/routing", responses=responses(404), dependencies=may(Permission.ROUTING_READ))
 async def get_routing_rules(organisation_id: UUID, read: OrganisationRead) -> RoutingRules:
     """Show where an organisation's requests may go."""
     return await service.get_rules(read, organisation_id)
 
 
-@router.patch(OF_ORGANISATION + "/routing", responses=responses(404))
+@router.patch(
+    OF_ORGANISATION + "/routing", responses=responses(404), dependencies=may(Permission.ROUTING_MANAGE)
+)
 async def change_routing_rules(
     organisation_id: UUID, body: RoutingRulesChange, tx: OrganisationTx
 ) -> RoutingRules:
@@ -92,19 +105,26 @@ async def change_routing_rules(
     return await service.change_rules(tx, organisation_id, body)
 
 
-@router.get(OF_ORGANISATION + "/platform-fee", responses=responses(404))
+@router.get(
+    OF_ORGANISATION + "/platform-fee", responses=responses(404), dependencies=may(Permission.OWN_KEYS_READ)
+)
 async def get_platform_fee(organisation_id: UUID, read: OrganisationRead, control: Means) -> PlatformFee:
     """Show what an organisation's requests on its own credentials are sold for now."""
     return await fees.fee_of(read, organisation_id, edge=control.edge)
 
 
-@router.post("/platform-fees", status_code=201, responses=responses(404, 409))
+@router.post(
+    "/platform-fees",
+    status_code=201,
+    responses=responses(404, 409),
+    dependencies=may(Permission.PLATFORM_MANAGE),
+)
 async def set_platform_fee(body: NewPlatformFee, tx: OperatorTx, once: Once) -> PlatformFee:
     """Add a dated platform fee. Nothing is changed: what is booked keeps its fee."""
     return await once.answer(tx, PlatformFee, lambda: fees.set_fee(tx, body, edge=once.control.edge))
 
 
-@router.get("/platform-fees")
+@router.get("/platform-fees", dependencies=may(Permission.PLATFORM_READ))
 async def list_platform_fees(
     read: OperatorRead, paging: Paging, organisation_id: UUID | None = None
 ) -> Page[PlatformFee]:

@@ -5,13 +5,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
+from bursar.core.permissions import Permission
 from bursar.features.usage import service
 from bursar.features.usage.schemas import EndedHow, ExplainedRequest, Summary, SummaryBy, UsageRow
 from bursar.features.usage.service import Filters
-from bursar.rest.control import Means, OrganisationRead
+from bursar.rest.callers import may
+from bursar.rest.control import Means
 from bursar.rest.fields import ModelName, Moment
 from bursar.rest.paging import Page, Paging
 from bursar.rest.problems import responses
+from bursar.rest.transactions import OrganisationRead
 
 router = APIRouter(prefix="/organisations/{organisation_id}/usage", tags=["usage"])
 
@@ -43,7 +46,7 @@ def filters(  # noqa: PLR0913, PLR0917 - each is one filter of the listing
 Narrowed = Annotated[Filters, Depends(filters)]
 
 
-@router.get("", responses=responses(404))
+@router.get("", responses=responses(404), dependencies=may(Permission.USAGE_READ))
 async def list_usage(
     organisation_id: UUID, read: OrganisationRead, control: Means, narrowed: Narrowed, paging: Paging
 ) -> Page[UsageRow]:
@@ -52,7 +55,7 @@ async def list_usage(
     return await service.list_usage(read, wanted, paging)
 
 
-@router.get("/summary", responses=responses(404))
+@router.get("/summary", responses=responses(404), dependencies=may(Permission.USAGE_READ))
 async def summarise_usage(
     organisation_id: UUID,
     read: OrganisationRead,
@@ -65,7 +68,7 @@ async def summarise_usage(
     return await service.summarise(read, wanted, by=by)
 
 
-@router.get("/{request_id}", responses=responses(404))
+@router.get("/{request_id}", responses=responses(404), dependencies=may(Permission.USAGE_READ))
 async def explain_usage(organisation_id: UUID, request_id: UUID, read: OrganisationRead) -> ExplainedRequest:
     """Explain a request's cost: each token class, its price, the exact amount."""
     return await service.explain_usage(read, organisation_id, request_id)

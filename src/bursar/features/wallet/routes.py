@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 
+from bursar.core.permissions import Permission
 from bursar.features.wallet import service
 from bursar.features.wallet.schemas import (
     Movement,
@@ -14,22 +15,24 @@ from bursar.features.wallet.schemas import (
     UsageRefund,
     Wallet,
 )
-from bursar.rest.control import Means, OperatorTx, OrganisationRead
+from bursar.rest.callers import may
+from bursar.rest.control import Means
 from bursar.rest.edge import Occasion
 from bursar.rest.idempotency import RequiredKey
 from bursar.rest.paging import BIGINT_MAX, Page, Paging
 from bursar.rest.problems import responses
+from bursar.rest.transactions import OperatorTx, OrganisationRead
 
 router = APIRouter(prefix="/organisations/{organisation_id}", tags=["wallet"])
 
 
-@router.get("/wallet", responses=responses(404))
+@router.get("/wallet", responses=responses(404), dependencies=may(Permission.WALLET_READ))
 async def get_wallet(organisation_id: UUID, read: OrganisationRead, control: Means) -> Wallet:
     """Show what an organisation has and may spend."""
     return await service.get_wallet(read, organisation_id, edge=control.edge)
 
 
-@router.get("/wallet/transactions", responses=responses(404))
+@router.get("/wallet/transactions", responses=responses(404), dependencies=may(Permission.WALLET_READ))
 async def list_transactions(
     organisation_id: UUID,
     read: OrganisationRead,
@@ -40,7 +43,12 @@ async def list_transactions(
     return await service.list_movements(read, organisation_id, paging, kind=kind)
 
 
-@router.post("/wallet/top-ups", status_code=201, responses=responses(404, 409))
+@router.post(
+    "/wallet/top-ups",
+    status_code=201,
+    responses=responses(404, 409),
+    dependencies=may(Permission.MONEY_MANAGE),
+)
 async def top_up(
     organisation_id: UUID, body: TopUp, tx: OperatorTx, control: Means, key: RequiredKey
 ) -> Movement:
@@ -48,7 +56,12 @@ async def top_up(
     return await service.top_up(tx, organisation_id, body, Occasion(control.edge, key))
 
 
-@router.post("/wallet/top-ups/{transaction_id}/refund", status_code=201, responses=responses(404, 409))
+@router.post(
+    "/wallet/top-ups/{transaction_id}/refund",
+    status_code=201,
+    responses=responses(404, 409),
+    dependencies=may(Permission.MONEY_MANAGE),
+)
 async def refund_top_up(
     organisation_id: UUID,
     transaction_id: Annotated[int, Path(ge=1, le=BIGINT_MAX)],
@@ -64,7 +77,12 @@ async def refund_top_up(
         )
 
 
-@router.post("/usage/{request_id}/refund", status_code=201, responses=responses(404, 409))
+@router.post(
+    "/usage/{request_id}/refund",
+    status_code=201,
+    responses=responses(404, 409),
+    dependencies=may(Permission.MONEY_MANAGE),
+)
 async def refund_usage(
     organisation_id: UUID, request_id: UUID, body: UsageRefund, control: Means, key: RequiredKey
 ) -> Movement:

@@ -1,0 +1,1 @@
+-- Abuse: suspects and what was decided of them.

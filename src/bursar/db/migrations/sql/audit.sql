@@ -1,0 +1,1 @@
+-- The audit log, data exports and erasures.

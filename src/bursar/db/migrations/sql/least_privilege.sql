@@ -1,0 +1,1 @@
+-- Least privilege of every role.

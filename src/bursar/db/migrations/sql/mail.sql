@@ -1,0 +1,1 @@
+-- Mail: what was sent, and what is to be.

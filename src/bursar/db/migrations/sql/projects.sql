@@ -1,0 +1,1 @@
+-- Teams and projects, and what is counted for them.

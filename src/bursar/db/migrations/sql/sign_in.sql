@@ -1,0 +1,1 @@
+-- Signing in elsewhere: linked identities, single sign-on.

@@ -1,0 +1,20 @@
+"""Members and their invitations."""
+
+from alembic import op
+
+from bursar.db.migrations.sqlfiles import execute_file
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL ROLE bursar_owner")
+    execute_file("members.sql")
+    op.execute("RESET ROLE")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("books are never migrated down: restore a backup")

@@ -1,0 +1,20 @@
+"""Outgoing webhooks and their deliveries."""
+
+from alembic import op
+
+from bursar.db.migrations.sqlfiles import execute_file
+
+revision = "0013"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL ROLE bursar_owner")
+    execute_file("webhooks.sql")
+    op.execute("RESET ROLE")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("books are never migrated down: restore a backup")

@@ -1,0 +1,20 @@
+"""Abuse: suspects and what was decided of them."""
+
+from alembic import op
+
+from bursar.db.migrations.sqlfiles import execute_file
+
+revision = "0015"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL ROLE bursar_owner")
+    execute_file("abuse.sql")
+    op.execute("RESET ROLE")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("books are never migrated down: restore a backup")
