@@ -75,6 +75,12 @@ class Settings(BaseSettings):
         default="",
         description="Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas.",
     )
+    public_url: str = Field(
+        default="http://localhost:8080",
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="Where people reach Bursar: links in mails begin with it, and cookies are Secure when it "
+        "is https.",
+    )
     shutdown_grace_ms: int = Field(
         default=30_000, ge=0, description="How long a stopping server waits for answers under way."
     )

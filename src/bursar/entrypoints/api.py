@@ -68,6 +68,7 @@ def control_of(settings: Settings, database_url: str) -> Control:
             requests_per_minute_default=settings.requests_per_minute_default,
             margin_percent_default=settings.margin_percent_default,
             trusted_proxies=Networks(networks_in(settings.trusted_proxies)),
+            public_url=settings.public_url.rstrip("/"),
         ),
         counters=shared_counters(settings),
     )
