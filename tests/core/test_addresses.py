@@ -2,7 +2,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from bursar.core.addresses import Networks, client_address
+from bursar.core.addresses import Networks, client_address, is_public
 
 PROXIES = Networks(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
 
@@ -56,3 +56,30 @@ class TestNetworks:
     def test_refuse_what_is_none(self, wrong: str) -> None:
         with pytest.raises(ValueError, match=r".+"):
             Networks([wrong])
+
+
+class TestIsPublic:
+    @pytest.mark.parametrize(
+        "address", ["8.8.8.8", "203.0.112.1", "::ffff:8.8.8.8", "2606:4700::1111", "2a00:1450:4001::200e"]
+    )
+    def test_lets_the_internet_through(self, address: str) -> None:
+        assert is_public(ip_address(address))
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            *("127.0.0.1", "127.8.8.8", "0.0.0.1", "10.0.0.1", "172.16.9.9", "192.168.1.1", "100.64.0.1"),
+            *("169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"),
+            *("224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.7", "198.18.0.1", "198.51.100.7"),
+            *("::", "::1", "fe80::1", "fc00::1", "fec0::1", "ff02::1", "ff0e::1", "2001:db8::1", "100::1"),
+            *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::7f00:1"),
+            *(
+                "64:ff9b:1::a00:1",
+                "2002:7f00:1::",
+                "2002:a9fe:a9fe::1",
+                "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+            ),
+        ],
+    )
+    def test_keeps_strangers_out_of_the_inside(self, address: str) -> None:
+        assert not is_public(ip_address(address))

@@ -8,10 +8,22 @@ caller.
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final
 
 Address = IPv4Address | IPv6Address
 HOPS_MAX = 32
 """Proxies in a row; a longer list is somebody's joke."""
+
+INSIDE: Final = tuple(ip_network(one) for one in ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24"))
+"""What `is_global` would let through: Azure's host, protocol assignments (Oracle's host), 6to4 relays."""
+
+UNICAST: Final = ip_network("2000::/3")
+"""All of IPv6 that is given to anybody (RFC 4291, section 2.4)."""
+
+CARRIERS: Final = tuple(
+    ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::ffff:0:0/96")
+)
+"""IPv6 with an IPv4 address inside (NAT64, 6to4, Teredo, mapped): who it reaches depends on the network."""
 
 
 class Networks:
@@ -48,6 +60,23 @@ def client_address(peer: str | None, headers: Iterable[Sequence[bytes]], trusted
         if address is None or address not in trusted:
             return address
     return address
+
+
+def is_public(address: Address) -> bool:
+    """Whether what a stranger named may be called: an address of the internet, and of nobody's inside.
+
+    False for loopback, private, shared (RFC 6598), link-local, metadata, multicast, reserved and
+    documentation addresses, and for IPv6 that carries an IPv4 address, but for a mapped one that is public.
+    Ask it of the very address that is connected to: a name may be resolved to another one a moment later.
+    """
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address not in UNICAST or any(address in carrier for carrier in CARRIERS):
+            return False
+    if any(address in network for network in INSIDE):
+        return False
+    return address.is_global and not address.is_multicast
 
 
 @lru_cache(maxsize=4_096)
