@@ -164,18 +164,6 @@ FLUSHES: Final = mutants(
         "    RETURN",
     ),
     (
-        "an_end_leaves_its_mark",
-        "an_end_takes_its_mark_away",
-        "FROM inserted WHERE inserted.streamed OR inserted.latency_ms >= 1000))",
-        "FROM inserted WHERE inserted.latency_ms >= 1000))",
-    ),
-    (
-        "a_whole_answer_leaves_its_mark",
-        "a_whole_answer_that_took_long_takes_its_mark_away",
-        "FROM inserted WHERE inserted.streamed OR inserted.latency_ms >= 1000))",
-        "FROM inserted WHERE inserted.streamed))",
-    ),
-    (
         "the_first_mark_stays",
         "a_newer_mark_replaces_an_older_one",
         "row = excluded.row, marked_at",
@@ -204,6 +192,20 @@ FLUSHES: Final = mutants(
         "a_flush_books_rows_and_spends_the_lease",
         "SELECT sum(spent - burned) FROM hold",
         "SELECT sum(0) FROM hold",
+    ),
+) + mutants(
+    "projects.sql",
+    (
+        "an_end_leaves_its_mark",
+        "an_end_takes_its_mark_away",
+        "FROM inserted WHERE inserted.streamed OR inserted.latency_ms >= 1000))",
+        "FROM inserted WHERE inserted.latency_ms >= 1000))",
+    ),
+    (
+        "a_whole_answer_leaves_its_mark",
+        "a_whole_answer_that_took_long_takes_its_mark_away",
+        "FROM inserted WHERE inserted.streamed OR inserted.latency_ms >= 1000))",
+        "FROM inserted WHERE inserted.streamed))",
     ),
 )
 

@@ -27,7 +27,7 @@ from scratch_database import ScratchDatabase
 
 MUTANTS: Final = (*OTHERS, *BUDGETS)
 SQL: Final = Path(bursar.db.migrations.__file__).parent / "sql"
-FUNCTION: Final = re.compile(r"^CREATE FUNCTION .*?(?=^CREATE |\Z)", re.MULTILINE | re.DOTALL)
+FUNCTION: Final = re.compile(r"^CREATE (?:OR REPLACE )?FUNCTION .*?(?=^CREATE |\Z)", re.MULTILINE | re.DOTALL)
 NOT_A_CATCH: Final = "42"
 """SQLSTATE class of syntax errors and unknown names: such a mutant proves nothing."""
 

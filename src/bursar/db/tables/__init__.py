@@ -30,6 +30,7 @@ from bursar.db.tables.money import (
     wallet,
 )
 from bursar.db.tables.own_keys import own_credential, platform_fee
+from bursar.db.tables.projects import member_limit, project, team
 from bursar.db.tables.responses import stored_response
 from bursar.db.tables.rest import idempotent_answer
 from bursar.db.tables.routing import credential_refusal, provider_health
@@ -48,6 +49,7 @@ __all__ = [
     "ledger_entry",
     "ledger_transaction",
     "lot_consumption",
+    "member_limit",
     "membership",
     "metadata",
     "model",
@@ -59,6 +61,7 @@ __all__ = [
     "platform_fee",
     "price",
     "process",
+    "project",
     "provider",
     "provider_credential",
     "provider_health",
@@ -67,6 +70,7 @@ __all__ = [
     "setting",
     "signing_key",
     "stored_response",
+    "team",
     "usage",
     "usage_mark",
     "usage_month",

@@ -85,8 +85,20 @@ api_key = sa.Table(
     json("limits", server_default='{"requests_per_min": 60}'),
     uuid("rotated_from", references("api_key.id"), nullable=True),
     sa.Column("allowed_addresses", ARRAY(sa.Text), nullable=True),
+    uuid("project_id", nullable=True),
+    sa.ForeignKeyConstraint(
+        ["organisation_id", "project_id"],
+        ["project.organisation_id", "project.id"],
+        name="api_key_project_fkey",
+    ),
     sa.UniqueConstraint("key_hash", name="api_key_key_hash_key"),
     sa.Index("api_key_organisation_id_idx", "organisation_id", "created_at"),
+    sa.Index(
+        "api_key_project_id_idx",
+        "organisation_id",
+        "project_id",
+        postgresql_where=sa.text("project_id IS NOT NULL"),
+    ),
 )
 
 operator_token = sa.Table(

@@ -186,7 +186,31 @@ budget = sa.Table(
     uuid("credential_id", references("provider_credential.id"), nullable=True),
     uuid("provider_id", references("provider.id"), nullable=True),
     text("model", nullable=True),
+    uuid("member_id", references("app_user.id"), nullable=True),
+    uuid("project_id", nullable=True),
+    uuid("team_id", nullable=True),
+    sa.ForeignKeyConstraint(
+        ["organisation_id", "project_id"],
+        ["project.organisation_id", "project.id"],
+        name="budget_project_fkey",
+    ),
+    sa.ForeignKeyConstraint(
+        ["organisation_id", "team_id"], ["team.organisation_id", "team.id"], name="budget_team_fkey"
+    ),
     sa.Index("budget_credential_id_idx", "credential_id"),
+    sa.Index("budget_member_id_idx", "member_id", postgresql_where=sa.text("member_id IS NOT NULL")),
+    sa.Index(
+        "budget_project_id_idx",
+        "organisation_id",
+        "project_id",
+        postgresql_where=sa.text("project_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "budget_team_id_idx",
+        "organisation_id",
+        "team_id",
+        postgresql_where=sa.text("team_id IS NOT NULL"),
+    ),
     sa.Index("budget_provider_id_idx", "provider_id"),
     sa.Index("budget_organisation_id_idx", "organisation_id"),
     sa.Index("budget_api_key_id_idx", "api_key_id"),

@@ -47,6 +47,8 @@ usage = sa.Table(
     json("quantities"),
     json("price_ids"),
     text("raw_usage", nullable=True),
+    uuid("project_id", nullable=True),
+    uuid("team_id", nullable=True),
     sa.UniqueConstraint(
         "organisation_id", "started_at", "request_id", "attempt", "revision", name="usage_key"
     ),
