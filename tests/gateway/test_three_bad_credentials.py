@@ -1,12 +1,11 @@
 """Three credentials, one dead, one slow, one cutting every stream: callers hardly notice, books are exact.
 
-A stream that was cut after its first output cannot be asked again: its caller has part of an answer. Such
-a stream counts neither as a success nor as a failure of routing here; it must end with an error event, be
-billed for what was delivered, and be rare because the breaker opens.
+A stream that was cut after its first output cannot be asked again: its caller has part of an answer. It
+counts as a failure, must end with an error event and be billed for what was delivered; and it is rare,
+because a lane that cuts streams gets no more of them.
 """
 
 import asyncio
-import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,8 +18,7 @@ from gateway_stack import SECRETS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-REQUESTS = 2_500 * int(os.environ.get("BURSAR_TEST_SOAK", "1"))
-"""`BURSAR_TEST_SOAK=4` asks all 10,000; it takes a minute and a quarter."""
+REQUESTS = 10_000
 AT_ONCE = 50
 FAILURES_MAX = REQUESTS // 1_000
 DEAD, SLOW, CUTTING = (f"{SECRETS['openai']}-{number}" for number in range(3))
@@ -83,9 +81,9 @@ class TestThreeBadCredentials:
         tally = Tally()
         await asyncio.gather(*(play(customer, numbers, tally) for _ in range(AT_ONCE)))
         rows = await customer.usage()
-        assert len(tally.failed) <= FAILURES_MAX, Counter(reply.status for reply in tally.failed)
-        assert tally.answered + tally.cut >= REQUESTS - FAILURES_MAX
-        assert tally.cut <= REQUESTS // 20
+        told = Counter(reply.status for reply in tally.failed)
+        assert tally.cut + len(tally.failed) <= FAILURES_MAX, (tally.cut, told)
+        assert tally.answered >= REQUESTS - FAILURES_MAX
         assert_charged_once(rows, tally)
 
 

@@ -241,7 +241,7 @@ class Search:
         ticket.attempt = attempt
         self.tried += 1
         self._tries -= 1
-        gw.routing.begin(attempt, attempt.started_mono_ms)
+        gw.routing.begin(attempt, attempt.started_mono_ms, stream=ticket.call.stream)
         try:
             await _open(gw, ticket, attempt, self._inbound)
         except HungUp:

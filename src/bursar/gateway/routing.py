@@ -111,15 +111,17 @@ class Routing:
                 offer.route.credentials, offer.route.lanes or self._lanes_of(offer.route), strict=True
             )
         ]
-        fit = [one for one in every if self._is_fit(one, now_ms)]
+        stream = ticket.call.stream
+        fit = [one for one in every if self._is_fit(one, now_ms, stream=stream)]
         left = fit or [one for one in every if not self._is_barred(one, now_ms)]
         return (self._in_order(left, ticket, now_ms) if len(left) > 1 else left), bool(fit)
 
-    def begin(self, attempt: Attempt, now_ms: int) -> None:
+    def begin(self, attempt: Attempt, now_ms: int, *, stream: bool) -> None:
         """A request is about to take the attempt's lane; `succeeded`, `failed` or `left` ends it."""
         lane = attempt.lane
         lane.used_ms = lane.asked_ms = now_ms
         attempt.is_probe = lane.breaker.begin(now_ms)
+        attempt.shows_cuts = stream and lane.begin_stream(now_ms)
         rest = self._rests.get(lane.credential_id) if self._rests else None
         if rest is not None and rest.is_out:
             rest.probe_ms = now_ms + self.limits.probe_ms
@@ -152,6 +154,8 @@ class Routing:
 
         Its beginning counted as a success, unless it is a probe: that has to last.
         """
+        if failed is not None:
+            attempt.lane.stream_ended(now_ms, cut=failed, shows=attempt.shows_cuts)
         if attempt.is_probe:
             attempt.lane.breaker.end(now_ms, failed=failed, probe=True)
         elif failed:
@@ -211,10 +215,11 @@ class Routing:
             self._lanes.popitem(last=False)
         return lane
 
-    def _is_fit(self, candidate: Candidate, now_ms: int) -> bool:
+    def _is_fit(self, candidate: Candidate, now_ms: int, *, stream: bool) -> bool:
         if self._rests and self._resting(candidate.credential, now_ms) is not None:
             return False
-        return candidate.lane.breaker.permits(now_ms)
+        lane = candidate.lane
+        return lane.breaker.permits(now_ms) and (not stream or lane.takes_stream(now_ms))
 
     def _is_barred(self, candidate: Candidate, now_ms: int) -> bool:
         """Out of rotation and tried lately."""

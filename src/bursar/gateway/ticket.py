@@ -83,7 +83,8 @@ class Attempt:
     caller when he hung up or was cut off, None while he is still there. `opening`, `pending`: a request or a
     read that goes on although nobody waits for it. `first_frames`, `reply`: what a stream began with, or the
     whole answer, ready for the caller. `stops_on_abort`: closing the connection ends the provider's bill.
-    `is_probe`: it finds out whether an open breaker may close. `claim`: what it took of its
+    `is_probe`: it finds out whether an open breaker may close; `shows_cuts`: whether its lane still cuts
+    streams. `claim`: what it took of its
     provider's and its credential's limits.
     """
 
@@ -105,6 +106,7 @@ class Attempt:
     first_frames: list[bytes] = field(default_factory=list)
     reply: bytes = b""
     is_probe: bool = False
+    shows_cuts: bool = False
     claim: Claim | None = None
 
     def note_sent(self) -> None:
