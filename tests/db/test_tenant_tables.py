@@ -144,12 +144,7 @@ class TestEveryTable:
     def test_lets_nobody_give_a_row_away(self, customer: Connection, owned: list[Table]) -> None:
         become(customer, str(MINE.organisation_id), str(MINE.user_id))
         move = "UPDATE {0} SET {1} = %(other)s"
-        given = {
-            one.name: touched(
-                customer, "UPDATE {0} SET {1} = %(other)s", one, str(one.owner_column), other=OTHER
-            )
-            for one in owned
-        }
+        given = {one.name: touched(customer, move, one, str(one.owner_column), other=OTHER) for one in owned}
         assert {name: got for name, got in given.items() if got not in {0, REFUSED}} == {}
 
 
