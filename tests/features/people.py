@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from control_client import Client
 
 from bursar.core.permissions import MemberRole, OperatorRole
+from bursar.db.engine import Transaction
 from bursar.db.tables import app_user, membership
 from bursar.entrypoints.api import build_api
 from bursar.rest.control import Control
@@ -21,29 +22,57 @@ async def make_person(
     role: MemberRole = MemberRole.DEVELOPER,
     operator_role: OperatorRole | None = None,
 ) -> UUID:
-    """Somebody with a verified address, a member of the organisation if one is named."""
-    user_id, now = control.edge.new_id(), control.edge.now()
+    """Somebody with a verified address, a member of the organisation if one is named.
+
+    An organisation has one owner: the first who is made a member gets one beside him, and a new owner makes
+    the one before him an administrator.
+    """
+    user_id = control.edge.new_id()
     async with control.database.transaction(accounts=True) as tx:
+        await _insert(tx, control, user_id, email=email, operator_role=operator_role)
+        if organisation_id is not None:
+            await _join(tx, control, UUID(str(organisation_id)), user_id, role)
+    return user_id
+
+
+async def _insert(
+    tx: Transaction,
+    control: Control,
+    user_id: UUID,
+    *,
+    email: str | None = None,
+    operator_role: OperatorRole | None = None,
+) -> None:
+    now = control.edge.now()
+    await tx.execute(
+        sa.insert(app_user).values(
+            id=user_id,
+            email=email or f"{user_id.hex}@people.example",
+            name=f"Person {user_id.hex[-4:]}",
+            created_at=now,
+            email_verified_at=now,
+            operator_role=None if operator_role is None else operator_role.value,
+        )
+    )
+
+
+async def _join(
+    tx: Transaction, control: Control, organisation_id: UUID, user_id: UUID, role: MemberRole
+) -> None:
+    owners = sa.and_(membership.c.organisation_id == organisation_id, membership.c.role == MemberRole.OWNER)
+    roles = {user_id: role}
+    if role is MemberRole.OWNER:
+        await tx.execute(sa.update(membership).where(owners).values(role=MemberRole.ADMIN))
+    elif (await tx.execute(sa.select(membership.c.user_id).where(owners))).first() is None:
+        founder = control.edge.new_id()
+        await _insert(tx, control, founder)
+        roles[founder] = MemberRole.OWNER
+    for one, its_role in roles.items():
         await tx.execute(
-            sa.insert(app_user).values(
-                id=user_id,
-                email=email or f"{user_id.hex}@people.example",
-                name=f"Person {user_id.hex[-4:]}",
-                created_at=now,
-                email_verified_at=now,
-                operator_role=None if operator_role is None else operator_role.value,
+            sa.insert(membership).values(
+                organisation_id=organisation_id, user_id=one, role=its_role, created_at=control.edge.now()
             )
         )
-        if organisation_id is not None:
-            await tx.execute(
-                sa.insert(membership).values(
-                    organisation_id=UUID(str(organisation_id)),
-                    user_id=user_id,
-                    role=role.value,
-                    created_at=now,
-                )
-            )
-    return user_id
 
 
 async def sign_in(control: Control, user_id: UUID, *, two_factor: bool = False) -> SignIn:

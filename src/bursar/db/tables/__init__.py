@@ -1,6 +1,6 @@
 """SQLAlchemy's picture of the tables, kept in step with the migrations by `alembic check`."""
 
-from bursar.db.tables.accounts import session, signing_key
+from bursar.db.tables.accounts import one_time_token, recovery_code, session, sign_up, signing_key
 from bursar.db.tables.columns import metadata
 from bursar.db.tables.control import (
     api_key,
@@ -17,6 +17,7 @@ from bursar.db.tables.control import (
     route,
     setting,
 )
+from bursar.db.tables.members import invitation
 from bursar.db.tables.money import (
     budget,
     budget_slice,
@@ -45,6 +46,7 @@ __all__ = [
     "credit_lot",
     "hold",
     "idempotent_answer",
+    "invitation",
     "ledger_account",
     "ledger_entry",
     "ledger_transaction",
@@ -54,6 +56,7 @@ __all__ = [
     "metadata",
     "model",
     "model_alias",
+    "one_time_token",
     "operator_token",
     "organisation",
     "outbox",
@@ -65,9 +68,11 @@ __all__ = [
     "provider",
     "provider_credential",
     "provider_health",
+    "recovery_code",
     "route",
     "session",
     "setting",
+    "sign_up",
     "signing_key",
     "stored_response",
     "team",

@@ -66,6 +66,9 @@ membership = sa.Table(
     text("role"),
     moment("created_at"),
     sa.Index("membership_user_id_idx", "user_id"),
+    sa.Index(
+        "membership_one_owner", "organisation_id", unique=True, postgresql_where=sa.text("role = 'owner'")
+    ),
 )
 
 api_key = sa.Table(
