@@ -2,9 +2,9 @@
 
 Source: OpenAI's API reference, schema `CompletionUsage`. `prompt_tokens` includes cached, cache-write,
 audio and image tokens; `completion_tokens` includes reasoning, audio and rejected prediction tokens.
-Servers that copy the shape differ: xAI counts reasoning beside `completion_tokens`, DeepSeek names cache
-hits at the top level, some send floats, strings or nothing. The provider's own total decides where two
-readings are possible.
+Servers that copy the shape differ: xAI counts reasoning beside `completion_tokens`, DeepSeek and Together
+name cache hits at the top level, some send floats, strings or nothing. The provider's own total decides
+where two readings are possible.
 """
 
 from collections.abc import Mapping
@@ -65,7 +65,11 @@ def _totals(reader: CountReader) -> tuple[int, int, int | None] | None:
 
 def _input_parts(reader: CountReader) -> dict[Meter, int]:
     details = "prompt_tokens_details"
-    cached = reader.count("cached_tokens", details) or reader.count("prompt_cache_hit_tokens")
+    cached = (
+        reader.count("cached_tokens", details)
+        or reader.count("prompt_cache_hit_tokens")
+        or reader.count("cached_tokens")
+    )
     return {
         Meter.CACHE_READ: cached,
         Meter.CACHE_WRITE_30M: reader.count("cache_write_tokens", details),
