@@ -48,7 +48,9 @@ provider, the caller and the meter is looked at.
 **Bronze** is chat, streams, usage and errors. **Silver** adds tools, vision and JSON schemas. **Gold** is all
 that the provider's API has of this table, and a meter held to at least ten usage payloads that somebody
 published (`tests/data/usages`), each read and priced as
-[genai-prices](https://github.com/pydantic/genai-prices) does, or with the difference explained.
+[genai-prices](https://github.com/pydantic/genai-prices) does, or with the difference explained. It has
+no reader for Together, Ollama and vLLM, whose usage is held to its reader of OpenAI's, and no prices for the
+last two.
 
 """
 MIDDLE = """

@@ -2,11 +2,13 @@
 
 The payloads, in tests/data/usages, are recorded ones (`source`, public) and a few made ones (`made`). Where
 the two programs disagree, `differs` names what and why: a disagreement that is not there, or one more, fails.
+Anthropic's streams keep each report of theirs in `frames`; we read these, the other program their last word.
 Where the provider states what an answer cost (`cost`, `cost_in_usd_ticks`), our rating must be that figure.
 """
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 import genai_prices
@@ -14,6 +16,7 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelInfo, Provider
 
+from bursar.adapters.providers.anthropic.usage import merge
 from bursar.adapters.providers.anthropic.usage import read_usage as read_anthropic
 from bursar.adapters.providers.azure_openai import AzureOpenAI
 from bursar.adapters.providers.deepseek import DeepSeek
@@ -40,15 +43,21 @@ CHAT: Mapping[str, ChatServer] = {
     "zai": Zhipu("zai"),
     "openrouter": OpenRouter(),
     "groq": OpenAICompatible("groq"),
+    "together": OpenAICompatible("together"),
+    "ollama": OpenAICompatible("ollama"),
+    "vllm": OpenAICompatible("vllm"),
 }
 LISTED = {"azure_openai": "openai"}
 """Whose price list is taken where the provider sells at another's prices."""
 THEIR_NAMES = {"azure_openai": "azure", "xai": "x-ai", "gemini": "google"}
 FLAVOURS = {"mistral": "default", "groq": "default", "anthropic": "default", "gemini": "default"}
+READ_AS_OPENAI = ("together", "ollama", "vllm")
+"""Whom the other program cannot read: its reader of OpenAI's shape, which they copy, is taken."""
+UNPRICED = ("ollama", "vllm")
+"""Servers of one's own, which no list prices: here only the counts are compared."""
 KINDS = (*CHAT, "anthropic", "gemini")
 PAYLOADS_MIN = 10
-SAME_AS_OPENAI = ("azure_openai",)
-"""Kinds whose usage is another's, so that a few payloads are enough to show it."""
+STREAMED_MIN = {"anthropic": 4, "azure_openai": 4, "together": 4, "ollama": 3, "vllm": 3}
 TICKS = Decimal(10**10)
 RECORDED = [(kind, payload) for kind in KINDS for payload in recorded_json(f"usages/{kind}.json")]
 PAYLOADS = [pytest.param(*case, id=f"{case[0]}-{number}") for number, case in enumerate(RECORDED)]
@@ -59,7 +68,8 @@ COMPARED = ("input_tokens", "output_tokens", *INCLUSIVE)
 def ours(kind: str, payload: Mapping[str, Any]) -> Usage:
     usage: Usage | None
     if kind == "anthropic":
-        usage = read_anthropic(payload["usage"], cache_life=Meter.CACHE_WRITE_5M)
+        reports = payload.get("frames", [payload["usage"]])
+        usage = read_anthropic(reduce(merge, reports), cache_life=Meter.CACHE_WRITE_5M)
     elif kind == "gemini":
         usage = read_gemini(payload["usage"])
     else:
@@ -85,7 +95,8 @@ def theirs(kind: str, payload: Mapping[str, Any]) -> genai_prices.Usage:
     if kind == "gemini":
         body = {"modelVersion": payload["model"], "usageMetadata": payload["usage"]}
     flavour = FLAVOURS.get(kind, "chat")
-    _, usage = named(THEIR_NAMES.get(kind, kind)).extract_usage(body, api_flavor=flavour)
+    reader = "openai" if kind in READ_AS_OPENAI else THEIR_NAMES.get(kind, kind)
+    _, usage = named(reader).extract_usage(body, api_flavor=flavour)
     assert isinstance(usage, genai_prices.Usage)
     return usage
 
@@ -107,19 +118,21 @@ def disagreements(kind: str, payload: Mapping[str, Any]) -> set[str]:
     found = {
         name for name in COMPARED if (getattr(counted, name) or 0) != (getattr(extracted, name, None) or 0)
     }
-    provider, model = listed(kind, payload)
-    if our_price(model, usage) != their_price(provider, model, extracted):
-        found.add("price")
+    if kind not in UNPRICED:
+        provider, model = listed(kind, payload)
+        if our_price(model, usage) != their_price(provider, model, extracted):
+            found.add("price")
     return found
 
 
 class TestRecordedUsages:
-    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SAME_AS_OPENAI])
+    @pytest.mark.parametrize("kind", KINDS)
     def test_each_provider_has_ten_with_a_source(self, kind: str) -> None:
         payloads = recorded_json(f"usages/{kind}.json")
         recorded = [payload for payload in payloads if not payload.get("made")]
         assert len(recorded) >= PAYLOADS_MIN
-        assert {payload["streamed"] for payload in payloads} == {True, False}
+        assert {payload["streamed"] for payload in recorded} == {True, False}
+        assert sum(payload["streamed"] for payload in recorded) >= STREAMED_MIN.get(kind, 1)
         assert all(payload["source"] for payload in payloads)
         assert len({payload["source"] for payload in payloads}) == len(payloads)
 
@@ -137,6 +150,18 @@ class TestRecordedUsages:
         counted = usage.input_tokens + usage.output_tokens
         assert list(usage.flags) == payload.get("flags", [])
         assert total in {None, counted} or FLAG_TOTAL_MISMATCH in usage.flags
+
+    def test_a_streams_reports_end_in_its_usage(self) -> None:
+        streams = [payload for payload in recorded_json("usages/anthropic.json") if payload["streamed"]]
+        assert [reduce(merge, stream["frames"]) for stream in streams] == [
+            stream["usage"] for stream in streams
+        ]
+
+    @pytest.mark.parametrize("kind", READ_AS_OPENAI)
+    def test_a_stand_in_reads_only_where_there_is_no_reader(self, kind: str) -> None:
+        known = {provider.id: provider for provider in get_snapshot().providers}
+        assert not (kind in known and known[kind].extractors)
+        assert (kind in known) == (kind not in UNPRICED)
 
     @pytest.mark.parametrize(("kind", "payload"), PRICED)
     def test_our_rating_is_what_the_provider_says_it_cost(self, kind: str, payload: dict[str, Any]) -> None:
