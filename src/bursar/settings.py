@@ -75,6 +75,10 @@ class Settings(BaseSettings):
         default="",
         description="Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas.",
     )
+    metrics_for: str = Field(
+        default="127.0.0.1, ::1",
+        description="Who may read /metrics without a key: addresses or networks, separated by commas.",
+    )
     public_url: str = Field(
         default="http://localhost:8080",
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
@@ -236,7 +240,7 @@ class Settings(BaseSettings):
         default=SecretStr(""), validation_alias="GEMINI_API_KEY", description="Registers Google in the demo."
     )
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "metrics_for")
     @classmethod
     def _only_networks(cls, listed: str) -> str:
         try:

@@ -138,6 +138,7 @@ def _gateway(settings: Settings, books: PgBooks, clock: SystemClock, responses: 
         new_request_id=new_request_id,
         shared=shared_counters(settings),
         trusted_proxies=Networks(networks_in(settings.trusted_proxies)),
+        metrics_for=Networks(networks_in(settings.metrics_for)),
         responses=responses,
         routing=Routing(
             RoutingLimits(

@@ -18,11 +18,11 @@ from bursar.settings import Settings
 log = structlog.get_logger()
 
 KEEP_ALIVE_S = 75
-GATEWAY_PATHS = ("/v1/", "/v1beta/")
+GATEWAY_PATHS = ("/v1/", "/v1beta/", "/metrics")
 
 
 class OnePort:
-    """Sends `/v1/…` and `/v1beta/…` to the gateway, all else to the API. Both have been started already."""
+    """Sends `/v1/…`, `/v1beta/…` and `/metrics` to the gateway, all else to the API. Both have been started already."""
 
     def __init__(self, *, gateway: ASGIApp, api: ASGIApp) -> None:
         self._gateway = gateway

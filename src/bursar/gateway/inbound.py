@@ -31,7 +31,11 @@ class ByteBudget:
     """Request bodies in memory together, all callers' of this process."""
 
     def __init__(self, limit_bytes: int) -> None:
-        self._left = limit_bytes
+        self._limit = self._left = limit_bytes
+
+    @property
+    def held(self) -> int:
+        return self._limit - self._left
 
     def take(self, size: int) -> None:
         """Raises `GatewayError` (503) when the process holds as many body bytes as it may."""

@@ -83,6 +83,7 @@ class Gateway:
     bodies: ByteBudget = field(init=False)
     shared: RateCounters | None = None
     trusted_proxies: Networks = field(default_factory=lambda: Networks(()))
+    metrics_for: Networks = field(default_factory=lambda: Networks(()))
     limiter: Limiter = field(init=False)
     responses: ResponseStore = field(default_factory=NoResponses)
     in_flight: int = 0

@@ -20,6 +20,7 @@ from bursar.gateway.dialects.registry import (
 from bursar.gateway.errors import GatewayError
 from bursar.gateway.inbound import Inbound
 from bursar.gateway.kept import forget_response, show_response
+from bursar.gateway.metrics import show_metrics
 from bursar.gateway.pipeline import complete_chat, refuse
 from bursar.gateway.runtime import Gateway
 from bursar.gateway.shown_limits import show_limits
@@ -111,6 +112,7 @@ def _by_version(otherwise: Look, anthropic: Look, google: Look) -> Serve:
 
 
 EXACT: Final[Mapping[str, Place]] = {
+    "/metrics": Place(OPENAI_CHAT, {"GET": show_metrics}),
     "/v1/chat/completions": Place(OPENAI_CHAT, {"POST": complete_chat}),
     "/v1/limits": Place(OPENAI_CHAT, {"GET": looking(show_limits)}),
     "/v1/embeddings": Place(OPENAI_EMBEDDINGS, {"POST": complete_chat}),
