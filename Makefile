@@ -10,7 +10,7 @@ NODE_READY := $(NODE_CLIENTS)/node_modules/.ready
 SUITES_READY := .venv-suites/.ready
 PYTEST_WORKERS ?= logical
 
-.PHONY: help setup demo test check format bench bench-peers env-example openapi providers-doc lock clean
+.PHONY: help setup demo test check format bench bench-peers env-example openapi providers-doc permissions-doc lock clean
 .PHONY: db-migrate db-check db-revision
 
 help: ## this list
@@ -52,6 +52,7 @@ check: $(READY) ## format, lint, types, import contracts, tidiness, migrations, 
 	$(BIN)/python scripts/check_migrations.py
 	$(BIN)/python scripts/openapi.py --check
 	$(BIN)/python scripts/providers_doc.py --check
+	$(BIN)/python scripts/permissions_doc.py --check
 
 format: $(READY) ## format and mend what lint can mend
 	$(BIN)/ruff format .
@@ -75,6 +76,9 @@ openapi: $(READY) ## write docs/openapi.json from the API
 
 providers-doc: $(READY) ## write docs/providers.md from the provider contracts
 	@$(BIN)/python scripts/providers_doc.py
+
+permissions-doc: $(READY) ## write docs/permissions.md from the table of roles
+	@$(BIN)/python scripts/permissions_doc.py
 
 lock: $(READY) ## newest versions that pyproject.toml allows into locks/ (needs the package index)
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header -o locks/runtime.txt pyproject.toml

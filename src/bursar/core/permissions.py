@@ -137,6 +137,49 @@ RIGHTS: Final[Mapping[Permission, Right]] = {
 GIVEN_ROLES: Final = frozenset(MemberRole) - {MemberRole.OWNER}
 """What an invitation or a change of role may give; owners are made by a transfer of ownership only."""
 
+MEANINGS: Final[Mapping[Permission, str]] = {
+    Permission.ORGANISATION_READ: "See the organisation and how it is set up",
+    Permission.ORGANISATION_CHANGE: "Rename it, say where invoices go and whether answers are kept",
+    Permission.ORGANISATION_CLOSE: "Close it for good",
+    Permission.OWNERSHIP_TRANSFER: "Make another member its owner",
+    Permission.MEMBERS_READ: "See members and invitations",
+    Permission.MEMBERS_MANAGE: "Invite and remove members, change their roles",
+    Permission.PROJECTS_READ: "See teams and projects",
+    Permission.PROJECTS_MANAGE: "Make, change and archive teams and projects",
+    Permission.KEYS_READ: "See API keys, without their secrets",
+    Permission.KEYS_MANAGE: "Make, change, rotate and revoke API keys",
+    Permission.OWN_KEYS_READ: "See which provider credentials of its own it has",
+    Permission.OWN_KEYS_MANAGE: "Add, change and remove provider credentials of its own",
+    Permission.ROUTING_READ: "See which providers and regions it allows",
+    Permission.ROUTING_MANAGE: "Say which providers and regions it allows",
+    Permission.LIMITS_READ: "See rate limits",
+    Permission.LIMITS_MANAGE: "Set rate limits",
+    Permission.BUDGETS_READ: "See budgets and how much of them is used",
+    Permission.BUDGETS_MANAGE: "Set budgets",
+    Permission.WALLET_READ: "See balance, credits and transactions",
+    Permission.USAGE_READ: "See what was used and what it cost",
+    Permission.WEBHOOKS_READ: "See webhooks and their deliveries",
+    Permission.WEBHOOKS_MANAGE: "Add, change and replay webhooks",
+    Permission.SSO_READ: "See single sign-on",
+    Permission.SSO_MANAGE: "Set single sign-on up",
+    Permission.AUDIT_READ: "See and export the organisation's audit log",
+    Permission.DATA_EXPORT: "Export all of the organisation's data",
+    Permission.PLATFORM_READ: "See providers, models, prices and health",
+    Permission.PLATFORM_MANAGE: "Change providers, credentials, models, routes and prices",
+    Permission.CUSTOMERS_READ: "List all organisations",
+    Permission.CUSTOMERS_MANAGE: "Make organisations; suspend, close and reopen them",
+    Permission.MONEY_MANAGE: "Top up, refund, correct; set how an organisation pays and what it may owe",
+    Permission.OPERATORS_READ: "See operators and their tokens",
+    Permission.OPERATORS_MANAGE: "Make and revoke operators and their tokens",
+    Permission.PLATFORM_AUDIT_READ: "See, export and verify the whole audit log",
+    Permission.MAIL_READ: "See what was mailed, and how the mails look",
+    Permission.MAIL_MANAGE: "Send failed mails again",
+    Permission.ABUSE_READ: "See who is suspected of abuse",
+    Permission.ABUSE_MANAGE: "Decide on suspects: clear or suspend them",
+    Permission.VIEW_AS: "See, for a limited time and announced, what a customer sees",
+}
+"""What having a permission means, for people; a test wants one for each."""
+
 
 def member_may(role: MemberRole | None, permission: Permission) -> bool:
     return role is not None and role in RIGHTS[permission].members
@@ -144,3 +187,17 @@ def member_may(role: MemberRole | None, permission: Permission) -> bool:
 
 def operator_may(role: OperatorRole | None, permission: Permission) -> bool:
     return role is not None and role in RIGHTS[permission].operators
+
+
+def member_permissions(role: MemberRole) -> frozenset[Permission]:
+    return frozenset(permission for permission, right in RIGHTS.items() if role in right.members)
+
+
+def may_give(giver: MemberRole | None, role: MemberRole) -> bool:
+    """Whether a member may give this role, or take it away: nobody gives more than he has, or ownership.
+
+    `giver` None: an operator, who gives what can be given.
+    """
+    if role not in GIVEN_ROLES:
+        return False
+    return giver is None or member_permissions(role) <= member_permissions(giver)
