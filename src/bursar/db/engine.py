@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NewType, TypedDict, Unpack
 from uuid import UUID
 
@@ -53,11 +53,15 @@ class AsWhom(TypedDict, total=False):
 
 
 class Database:
-    """Connections in one role, and the two kinds of session cut from them."""
+    """Connections in one role, and the two kinds of session cut from them.
 
-    def __init__(self, url: str, role: Role, *, pool_size: int = POOL_SIZE) -> None:
+    `actor`: who acts in sessions that name nobody; see `Standing`.
+    """
+
+    def __init__(self, url: str, role: Role, *, pool_size: int = POOL_SIZE, actor: str = "") -> None:
         self.url = url
         self.role = role
+        self.actor = actor
         conninfo = conninfo_as(url, role)
 
         async def connect() -> psycopg.AsyncConnection:
@@ -77,7 +81,7 @@ class Database:
     async def transaction(self, **as_whom: Unpack[AsWhom]) -> AsyncIterator[Transaction]:
         """Commit at the end of the block, roll back when it raises. `as_whom`: see `Standing`."""
         async with self.engine.begin() as connection:
-            await _become(connection, Standing(**as_whom))
+            await _become(connection, self._standing(as_whom))
             yield Transaction(connection)
 
     @asynccontextmanager
@@ -85,12 +89,16 @@ class Database:
         """One consistent snapshot; a write inside is refused by PostgreSQL. `as_whom`: see `Standing`."""
         async with self.engine.connect() as connection:
             await connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-            await _become(connection, Standing(**as_whom))
+            await _become(connection, self._standing(as_whom))
             yield ReadSession(connection)
             await connection.rollback()
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+    def _standing(self, as_whom: AsWhom) -> Standing:
+        standing = Standing(**as_whom)
+        return standing if standing.actor else replace(standing, actor=self.actor)
 
 
 async def _become(connection: AsyncConnection, standing: Standing) -> None:

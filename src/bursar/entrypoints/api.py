@@ -6,7 +6,7 @@ from importlib.metadata import version
 from importlib.resources import files
 
 import orjson
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
@@ -30,6 +30,7 @@ from bursar.features.usage.routes import router as usage
 from bursar.features.wallet.routes import router as wallet
 from bursar.rest import problems
 from bursar.rest.body_limit import BodyLimit
+from bursar.rest.callers import Public
 from bursar.rest.control import Control, Policy
 from bursar.rest.edge import Edge, SystemClock
 from bursar.settings import Settings, networks_in, secret_key_of
@@ -57,16 +58,17 @@ DESCRIPTION = (
 )
 
 
-def control_of(settings: Settings, database_url: str) -> Control:
-    """The control plane's means, from the settings. Close them when done."""
+def control_of(settings: Settings, database_url: str, *, actor: str = "") -> Control:
+    """The control plane's means, from the settings. Close them when done. `actor`: see `Database`."""
     return Control(
-        database=Database(database_url, Role.API),
+        database=Database(database_url, Role.API, actor=actor),
         edge=Edge(SystemClock()),
         seal=SecretBox(secret_key_of(settings)),
         policy=Policy(
             key_prefix=settings.key_prefix,
             requests_per_minute_default=settings.requests_per_minute_default,
             margin_percent_default=settings.margin_percent_default,
+            organisations_per_person_max=settings.organisations_per_person_max,
             trusted_proxies=Networks(networks_in(settings.trusted_proxies)),
             public_url=settings.public_url.rstrip("/"),
         ),
@@ -120,7 +122,11 @@ def serve_docs(app: FastAPI) -> None:
     assets = files("fastapi_offline").joinpath("static")
     app.mount(ASSETS_PATH, StaticFiles(directory=str(assets)), name="docs-assets")
 
-    @app.get(DOCS_PATH, include_in_schema=False)
+    @app.get(
+        DOCS_PATH,
+        include_in_schema=False,
+        dependencies=[Depends(Public("what the API is, and nobody's data"))],
+    )
     async def docs() -> HTMLResponse:
         return get_swagger_ui_html(
             openapi_url=OPENAPI_PATH,

@@ -10,6 +10,7 @@ from contextlib import suppress
 import typer
 
 from bursar.db.migrate import migrate
+from bursar.entrypoints.actors import cli_actor
 from bursar.entrypoints.api import control_of
 from bursar.entrypoints.children import beside
 from bursar.entrypoints.database import database
@@ -63,7 +64,7 @@ async def until_simulator_answers(port: int) -> None:
 
 
 async def seeded_database(settings: Settings, dsn: str, simulator_url: str) -> Seeded:
-    control = control_of(settings, settings.dsn_of("api", dsn))
+    control = control_of(settings, settings.dsn_of("api", dsn), actor=cli_actor())
     try:
         return await seed(control, settings, simulator_url)
     finally:

@@ -1,4 +1,4 @@
-"""`bursar worker`: posting, sweeping, partitions, events, purges and the books check, round after round.
+"""`bursar worker`: posting, sweeping, sealing the audit log, partitions, events, purges, the books check.
 
 Also the one switchboard from an event of the outbox to what it sets off.
 """
@@ -10,6 +10,8 @@ from typing import Final
 
 import structlog
 
+from bursar.core.audit_chain import mark_key
+from bursar.db.audit import SEALED_PER_ROUND, Sealer
 from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.outbox import PER_ROUND_MAX, Handler, deliver
@@ -17,13 +19,14 @@ from bursar.db.partitions import make_ahead
 from bursar.db.posting import post_pending
 from bursar.db.responses import PURGED_PER_ROUND, purge
 from bursar.db.sweeping import Sweeper
+from bursar.entrypoints.actors import system_actor
 from bursar.entrypoints.books import check_round
 from bursar.entrypoints.children import until_told
 from bursar.entrypoints.rounds import Round, go_round
 from bursar.entrypoints.serve import run_loop
 from bursar.features.providers.tasks import alarm_refused_credential
 from bursar.rest.edge import Edge, SystemClock
-from bursar.settings import Settings
+from bursar.settings import Settings, secret_key_of
 
 log = structlog.get_logger()
 
@@ -37,7 +40,7 @@ def run_worker(settings: Settings, dsn: str, *, with_parent: bool) -> None:
 
 
 async def work(settings: Settings, dsn: str, *, with_parent: bool) -> None:
-    database = Database(dsn, Role.WORKER)
+    database = Database(dsn, Role.WORKER, actor=system_actor())
     stop = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
@@ -54,6 +57,7 @@ def rounds(settings: Settings, database: Database) -> Sequence[Round]:
     edge = Edge(SystemClock())
     life = timedelta(milliseconds=settings.process_dead_ms)
     sweeper = Sweeper(database, SystemClock(), life=life)
+    sealer = Sealer(database, mark_key(secret_key_of(settings)))
 
     async def post() -> bool:
         posted = await post_pending(database, edge.now())
@@ -81,7 +85,11 @@ def rounds(settings: Settings, database: Database) -> Sequence[Round]:
             log.info("responses.purged", number=gone)
         return gone == PURGED_PER_ROUND
 
+    async def audit() -> bool:
+        return await sealer.run() == SEALED_PER_ROUND
+
     return [
+        Round(name="audit", every_ms=settings.seal_every_ms, run=audit),
         Round(name="posting", every_ms=settings.post_every_ms, run=post),
         Round(name="sweeping", every_ms=settings.sweep_every_ms, run=sweep),
         Round(name="outbox", every_ms=settings.outbox_every_ms, run=outbox),

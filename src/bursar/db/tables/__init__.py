@@ -1,6 +1,7 @@
 """SQLAlchemy's picture of the tables, kept in step with the migrations by `alembic check`."""
 
 from bursar.db.tables.accounts import one_time_token, recovery_code, session, sign_up, signing_key
+from bursar.db.tables.audit import audit_entry
 from bursar.db.tables.columns import metadata
 from bursar.db.tables.control import (
     api_key,
@@ -40,6 +41,7 @@ from bursar.db.tables.usage import usage, usage_mark, usage_month, usage_quarant
 __all__ = [
     "api_key",
     "app_user",
+    "audit_entry",
     "budget",
     "budget_slice",
     "credential_refusal",

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bursar.db.engine import ReadSession, Transaction
 from bursar.entrypoints import logs
+from bursar.entrypoints.actors import cli_actor
 from bursar.entrypoints.api import control_of
 from bursar.entrypoints.commands.asking import wants_json
 from bursar.entrypoints.database import database
@@ -139,7 +140,7 @@ async def _with_control(settings: Settings, url: str, work: Callable[[Control], 
 
 @asynccontextmanager
 async def _control(settings: Settings, url: str) -> AsyncIterator[Control]:
-    control = control_of(settings, url)
+    control = control_of(settings, url, actor=cli_actor())
     try:
         yield control
     finally:

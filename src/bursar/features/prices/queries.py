@@ -2,16 +2,29 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from bursar.db.engine import ReadSession, Transaction
 from bursar.db.tables import model, price, provider, route, setting
 
 MARGIN_SETTING = "default_margin_percent"
+
+_IMPORTED: Final = (
+    "provider_id",
+    "model",
+    "meter",
+    "currency",
+    "tier_from",
+    "effective_from",
+    "cost",
+    "sale",
+    "source",
+    "created_at",
+)
 
 
 async def lock_book(tx: Transaction) -> None:
@@ -85,7 +98,18 @@ async def insert_price(tx: Transaction, row: Mapping[str, Any]) -> int | None:
 
 
 async def insert_prices(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
-    await tx.execute(insert(price), list(rows))
+    """In one statement, so that the audit log tells of all of them in one entry."""
+    columns = [price.c[name] for name in _IMPORTED]
+    given = sa.func.jsonb_to_recordset(sa.bindparam("rows", type_=JSONB)).table_valued(
+        *(sa.column(column.name, column.type) for column in columns), name="given"
+    )
+    listed = sa.select(*given.render_derived(with_types=True).c)
+    await tx.execute(insert(price).from_select(columns, listed), {"rows": [_as_json(row) for row in rows]})
+
+
+def _as_json(row: Mapping[str, Any]) -> dict[str, str | int]:
+    """Exact: decimals, times and ids travel as text."""
+    return {name: row[name] if isinstance(row[name], int) else str(row[name]) for name in _IMPORTED}
 
 
 async def routed_models(read: Transaction, provider_ids: Iterable[UUID] | None) -> Sequence[sa.RowMapping]:
