@@ -21,6 +21,7 @@ from bursar.features.operators import service as operators
 from bursar.features.operators.schemas import NewToken
 from bursar.rest.control import Control, Policy
 from bursar.rest.edge import Edge
+from bursar.rest.passwords import Passwords, PasswordWork
 from scratch_database import ScratchDatabase
 
 
@@ -36,6 +37,7 @@ async def control(database: ScratchDatabase, clock: SettableClock) -> AsyncItera
         edge=Edge(clock),
         seal=SecretBox(bytes(range(32))),
         policy=Policy(),
+        passwords=Passwords(PasswordWork(memory_kib=8, passes=1)),  # the least that argon2 does
     )
     yield control
     await control.database.close()

@@ -1,5 +1,6 @@
 """People with sessions call the same routes as operators' tokens: as much as their roles let them."""
 
+import asyncio
 from typing import Any
 
 import people
@@ -8,7 +9,12 @@ from control_client import Client, SettableClock
 from bursar.core.permissions import MemberRole, OperatorRole
 from bursar.rest.callers import ACCESS_COOKIE, CSRF_HEADER
 from bursar.rest.control import Control
-from bursar.rest.sign_ins import end_session, refresh_session
+from bursar.rest.sign_ins import RefreshRaced, SignIn, end_session, refresh_session
+
+
+async def refreshed(control: Control, refresh_token: str) -> SignIn | None:
+    async with control.database.transaction(accounts=True) as tx:
+        return await refresh_session(tx, control, refresh_token)
 
 
 class TestMembers:
@@ -76,15 +82,39 @@ class TestSessions:
         clock.ahead_ms = 15 * 60_000
         assert await client.refused("GET", f"/organisations/{organisation['id']}") == "401 invalid_token"
 
-    async def test_end_when_an_exchanged_refresh_token_comes_back(self, control: Control) -> None:
+    async def test_end_when_an_exchanged_refresh_token_comes_back(
+        self, control: Control, clock: SettableClock
+    ) -> None:
         first = await people.sign_in(control, await people.make_person(control))
-        async with control.database.transaction(accounts=True) as tx:
-            second = await refresh_session(tx, control, first.refresh_token)
+        second = await refreshed(control, first.refresh_token)
         assert second is not None
-        async with control.database.transaction(accounts=True) as tx:
-            assert await refresh_session(tx, control, first.refresh_token) is None
-        async with control.database.transaction(accounts=True) as tx:
-            assert await refresh_session(tx, control, second.refresh_token) is None
+        clock.ahead_ms += 10_000
+        assert await refreshed(control, first.refresh_token) is None
+        assert await refreshed(control, second.refresh_token) is None
+
+    async def test_end_for_any_earlier_token_at_once(self, control: Control) -> None:
+        first = await people.sign_in(control, await people.make_person(control))
+        second = await refreshed(control, first.refresh_token)
+        assert second is not None
+        third = await refreshed(control, second.refresh_token)
+        assert third is not None
+        assert await refreshed(control, first.refresh_token) is None
+        assert await refreshed(control, third.refresh_token) is None
+
+    async def test_survive_two_tabs_that_refresh_at_once(self, control: Control) -> None:
+        first = await people.sign_in(control, await people.make_person(control))
+        answers = await asyncio.gather(
+            *(refreshed(control, first.refresh_token) for _ in range(3)), return_exceptions=True
+        )
+        winner = next(one for one in answers if isinstance(one, SignIn))
+        assert sum(isinstance(one, RefreshRaced) for one in answers) == 2
+        assert await refreshed(control, winner.refresh_token) is not None
+
+    async def test_do_not_end_for_a_guess(self, control: Control) -> None:
+        first = await people.sign_in(control, await people.make_person(control))
+        assert await refreshed(control, "bursar_rt_" + "a" * 80) is None
+        assert await refreshed(control, f"{first.session_id}") is None
+        assert await refreshed(control, first.refresh_token) is not None
 
 
 class TestBrowsers:

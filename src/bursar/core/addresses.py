@@ -14,6 +14,8 @@ Address = IPv4Address | IPv6Address
 HOPS_MAX = 32
 """Proxies in a row; a longer list is somebody's joke."""
 
+SUBSCRIBER_BITS = 64
+
 INSIDE: Final = tuple(ip_network(one) for one in ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24"))
 """What `is_global` would let through: Azure's host, protocol assignments (Oracle's host), 6to4 relays."""
 
@@ -77,6 +79,14 @@ def is_public(address: Address) -> bool:
     if any(address in network for network in INSIDE):
         return False
     return address.is_global and not address.is_multicast
+
+
+def network_of(text: str) -> str:
+    """Whom an address counts as: itself, or its /64 for IPv6: one subscriber's (RFC 6177). "" for none."""
+    address = _parsed(text)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, SUBSCRIBER_BITS), strict=False))
+    return "" if address is None else str(address)
 
 
 @lru_cache(maxsize=4_096)

@@ -6,12 +6,38 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from bursar.adapters.captcha import Captcha
 from bursar.adapters.ratecounters import RateCounters
+from bursar.adapters.ratecounters.memory import MemoryCounters
 from bursar.core.addresses import Networks
 from bursar.db.engine import Database
 from bursar.rest.access_tokens import KeyRing
 from bursar.rest.edge import Edge
+from bursar.rest.passwords import Passwords
 from bursar.rest.secret_text import Seal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUpPolicy:
+    """Who may open an account by himself, and with what.
+
+    Attributes:
+        trial_credit: in major units of `currency`; given once the mail address is verified.
+        per_hour_per_network, per_hour_per_domain: sign-ups. Domains where everybody has his mail count for
+            nobody.
+        refused_domains: of mail addresses, with all below them, besides the disposable ones known.
+        captcha_site_key: what the page shows its puzzle with; not a secret.
+    """
+
+    is_open: bool = True
+    terms_version: str = "1"
+    privacy_version: str = "1"
+    currency: str = "USD"
+    trial_credit: Decimal = Decimal(0)
+    per_hour_per_network: int = 20
+    per_hour_per_domain: int = 60
+    refused_domains: frozenset[str] = frozenset()
+    captcha_site_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,13 +45,17 @@ class Policy:
     """Knobs of the control plane, told by the entry point from its settings.
 
     `public_url`: where people reach it, without a slash at its end; links in mails begin with it.
+    `origins`: whose pages besides our own may call with a browser's cookies.
     """
 
     key_prefix: str = "llm_sk_"
     requests_per_minute_default: int = 60
     margin_percent_default: Decimal = Decimal(20)
     public_url: str = "http://localhost:8080"
+    organisations_per_person_max: int = 5
     trusted_proxies: Networks = field(default_factory=lambda: Networks(()))
+    origins: tuple[str, ...] = ()
+    sign_up: SignUpPolicy = field(default_factory=SignUpPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +63,8 @@ class Control:
     """The control plane's means.
 
     `database` connects as the api role. `counters`: the rate counters that gateways share, if they share any.
-    `keys`: what access tokens are verified with.
+    `keys`: what access tokens are verified with. `tries`: counts strangers' tries when nothing is shared.
+    `captcha`: asked at sign-up; None: nobody is.
     """
 
     database: Database
@@ -42,12 +73,17 @@ class Control:
     policy: Policy
     counters: RateCounters | None = None
     keys: KeyRing = field(default_factory=KeyRing)
+    passwords: Passwords = field(default_factory=Passwords)
+    tries: RateCounters = field(default_factory=MemoryCounters)
+    captcha: Captcha | None = None
 
     async def close(self) -> None:
         """Let go of every connection."""
         await self.database.close()
         if self.counters is not None:
             await self.counters.close()
+        if self.captcha is not None:
+            await self.captcha.close()
 
 
 def control_of(request: Request) -> Control:

@@ -9,17 +9,19 @@ original, so that nothing is lost. A code the catalogue does not know (a provide
 
 from typing import Final
 
+from bursar.core.messages.accounts import ACCOUNTS
 from bursar.core.messages.calls import CALLS
 from bursar.core.messages.control import CONTROL
 from bursar.core.messages.limits import LIMITS
 from bursar.core.messages.own_keys import OWN_KEYS
+from bursar.core.messages.projects import PROJECTS
 from bursar.core.messages.reader import language_of
 from bursar.core.messages.titles import TITLES
 from bursar.core.messages.words import Language, Words
 
 __all__ = ["CATALOGUE", "Language", "Words", "language_of", "title", "translated"]
 
-_PARTS: Final = (CALLS, CONTROL, LIMITS, OWN_KEYS)
+_PARTS: Final = (ACCOUNTS, CALLS, CONTROL, LIMITS, OWN_KEYS, PROJECTS)
 CATALOGUE: Final = {
     code: tuple(words for part in _PARTS for words in part.get(code, ()))
     for code in sorted({code for part in _PARTS for code in part})
