@@ -89,6 +89,13 @@ class Settings(BaseSettings):
         default=30_000, ge=0, description="How long a stopping server waits for answers under way."
     )
 
+    # People
+    organisations_per_person_max: int = Field(
+        default=5,
+        ge=0,
+        description="Organisations that one person may own; 0: only operators make organisations.",
+    )
+
     # Keys and limits
     key_prefix: str = Field(
         default="llm_sk_", pattern=r"^[A-Za-z0-9_]{1,16}$", description="First characters of new API keys."
@@ -214,6 +221,12 @@ class Settings(BaseSettings):
     )
     purge_every_ms: int = Field(
         default=MINUTE_MS, ge=10, description="Pause between deletions of kept responses that expired."
+    )
+    seal_every_ms: int = Field(
+        default=1_000,
+        ge=10,
+        le=60_000,
+        description="Pause between sealings of the audit log; until then an entry is in no chain.",
     )
     check_every_ms: int = Field(
         default=15 * MINUTE_MS, ge=1_000, description="Pause between checks of the books."
