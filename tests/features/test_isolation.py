@@ -1,0 +1,274 @@
+"""Every route, called with what belongs to another organisation, by people of every role.
+
+Organisation A has a row in every table there is; people of B name these rows in paths, queries and bodies.
+None may be found, shown or changed. Routes and tables are found, not listed: a new one is covered unasked.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import people
+import psycopg
+import pytest
+from psycopg import sql
+from walked_routes import NOBODY, IdOf, Walked, walked_routes
+
+from bursar.core.permissions import MemberRole, OperatorRole, member_may, operator_may
+from bursar.features.organisations import service as organisations
+from bursar.features.organisations.schemas import NewOrganisation
+from bursar.rest.callers import May, Public, SignedIn
+from bursar.rest.control import Control
+from planted_rows import MARK, Plot, Table, plant
+from scratch_database import ScratchDatabase
+
+STRANGER, ANONYMOUS = "stranger", "anonymous"
+# What a walk may end of its own callers, put back after each change: /auth/logout ends a sign-in.
+OWN_TABLES = ("organisation", "app_user", "session", "membership")
+
+
+@dataclass(eq=False)
+class World:
+    """Organisation A and all that is its own, and the people of B."""
+
+    http: httpx2.AsyncClient
+    administrator: psycopg.Connection[Any]
+    routes: tuple[Walked, ...]
+    theirs: Plot
+    tables: Mapping[str, Table]
+    organisation_id: UUID
+    tokens: dict[str, str]
+    kept: dict[str, list[Any]] = field(default_factory=dict)
+    before: dict[str, Any] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    answers: Counter[int] = field(default_factory=Counter)
+
+    async def call(
+        self, caller: str, route: Walked, organisation_id: object, id_of: IdOf | None = None
+    ) -> httpx2.Response:
+        """Call a route as somebody, naming rows by `id_of`; without it no body is sent."""
+        token = self.tokens.get(caller)
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        headers["idempotency-key"] = f"{caller}-{sum(self.answers.values())}"
+        answer = await self.http.request(
+            route.method,
+            route.url(organisation_id, id_of or (lambda name: self.theirs_named(name)[0])),
+            json=None if id_of is None else route.body(id_of),
+            headers=headers,
+        )
+        self.answers[answer.status_code] += 1
+        if answer.status_code < 300 and route.method not in {"GET", "HEAD"}:
+            self.put_back()
+        told = answer.text
+        if answer.status_code >= 500 or MARK in told:
+            self.wrong.append(f"{caller} {route.name}: {answer.status_code} {told[:300]}")
+        return answer
+
+    @cache  # noqa: B019 - a world lives as long as its test
+    def theirs_named(self, name: str) -> list[Any]:
+        """What a parameter of this name may be called in A: ids of the table it is named after, or all."""
+        stem = name.removesuffix("_id")
+        keys = {
+            table.name: self.theirs.rows[table.name][column]
+            for table in self.tables.values()
+            for column in table.key_columns
+            if column in {"id", name, "user_id"}
+        }
+        named = [key for table, key in keys.items() if table == stem or table.endswith(f"_{stem}")]
+        return named or sorted({str(key) for key in keys.values() if isinstance(key, UUID)})
+
+    def ways(self, route: Walked) -> Iterator[IdOf]:
+        """Every way to name rows of A: each row the path may mean, each optional id alone."""
+        most = max((len(self.theirs_named(name)) for name in route.ids), default=1)
+        for number in range(most):
+            for optional in route.optional_ids or [""]:
+
+                def id_of(name: str, number: int = number, optional: str = optional) -> Any:
+                    found = self.theirs_named(name)
+                    return found[number % len(found)] if name in {*route.ids, optional} else None
+
+                yield id_of
+
+    def state(self) -> dict[str, Any]:
+        """What A has, table by table."""
+        return {
+            table.name: self.administrator.execute(
+                sql.SQL("SELECT array_agg(t::text ORDER BY t::text) FROM {} AS t WHERE {} = %s").format(
+                    sql.Identifier(table.name), sql.Identifier(str(table.owner_column))
+                ),
+                [self.theirs.owner(table)],
+            ).fetchone()
+            for table in self.tables.values()
+        }
+
+    def keep(self) -> None:
+        self.before = self.state()
+        for name in OWN_TABLES:
+            question = sql.SQL("SELECT to_jsonb(t) FROM {} AS t").format(sql.Identifier(name))
+            self.kept[name] = [row for (row,) in self.administrator.execute(question)]
+
+    def put_back(self) -> None:
+        """The walk's own people as they were."""
+        self.administrator.execute("SET session_replication_role = replica")
+        for name, rows in self.kept.items():
+            table = self.tables[name]
+            columns = [column for column, known in table.columns.items() if not known.untouchable]
+            statement = sql.SQL(
+                "INSERT INTO {0} ({1}) SELECT {1} FROM jsonb_populate_recordset(NULL::{0}, %s)"
+                " ON CONFLICT ({2}) DO UPDATE SET ({1}) = ROW ({3})"
+            ).format(
+                sql.Identifier(name),
+                sql.SQL(", ").join(map(sql.Identifier, columns)),
+                sql.SQL(", ").join(map(sql.Identifier, table.key_columns)),
+                sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(one)) for one in columns),
+            )
+            self.administrator.execute(statement, [psycopg.types.json.Jsonb(rows)])
+        self.administrator.execute("SET session_replication_role = origin")
+
+    def check(self) -> None:
+        """Nothing was told, broken or changed."""
+        assert self.wrong == []
+        after = self.state()
+        assert {name for name, rows in after.items() if rows != self.before[name]} == set()
+
+
+async def organisation_named(control: Control, name: str) -> UUID:
+    async with control.database.transaction(operator=True) as tx:
+        made = await organisations.create_organisation(tx, NewOrganisation(name=name), edge=control.edge)
+    return made.id
+
+
+@pytest.fixture
+async def world(
+    control: Control, anonymous: httpx2.AsyncClient, database: ScratchDatabase
+) -> AsyncIterator[World]:
+    theirs, ours = await organisation_named(control, MARK), await organisation_named(control, "ours")
+    user_id = await people.make_person(control, email=f"{MARK}@people.example")
+    plot = Plot(organisation_id=theirs, user_id=user_id)
+    everybody = {
+        **{
+            role.value: await people.make_person(control, organisation_id=ours, role=role)
+            for role in MemberRole
+        },
+        **{role.value: await people.make_person(control, operator_role=role) for role in OperatorRole},
+        STRANGER: await people.make_person(control),
+    }
+    tokens = {
+        name: (await people.sign_in(control, person, two_factor=True)).access_token
+        for name, person in everybody.items()
+    }
+    with psycopg.connect(database.url, autocommit=True) as administrator:
+        found = plant(administrator, plot)
+        world = World(
+            http=anonymous,
+            administrator=administrator,
+            routes=walked_routes(),
+            theirs=plot,
+            tables=found,
+            organisation_id=ours,
+            tokens=tokens,
+        )
+        world.keep()
+        yield world
+        world.check()
+
+
+def may(caller: str, route: Walked) -> bool:
+    """Whether the table of rights lets somebody of B call a route."""
+    if not isinstance(route.policy, May):
+        return caller != ANONYMOUS or isinstance(route.policy, Public)
+    permission = route.policy.permission
+    if caller in set(OperatorRole):
+        return operator_may(OperatorRole(caller), permission)
+    return caller in set(MemberRole) and member_may(MemberRole(caller), permission)
+
+
+def changes_by_id(route: Walked) -> bool:
+    """Whether it would write the id of a row that the path does not name."""
+    return route.method not in {"GET", "HEAD"} and bool(route.optional_ids)
+
+
+class TestEveryRoute:
+    def test_names_exactly_one_policy(self) -> None:
+        routes = walked_routes()
+        assert {route.name: route.policies for route in routes if len(route.policies) != 1} == {}
+        assert len(routes) > 60
+
+    def test_that_is_open_to_strangers_says_why(self) -> None:
+        routes = walked_routes()
+        assert all(len(route.policy.why) > 10 for route in routes if isinstance(route.policy, Public))
+
+
+@pytest.mark.broken_books
+class TestRoutesOfAnOrganisation:
+    async def test_do_not_exist_for_people_of_another(self, world: World) -> None:
+        outside = [*MemberRole, STRANGER]
+        for route in world.routes:
+            if not route.in_organisation:
+                continue
+            for caller in outside:
+                answer = await world.call(caller, route, world.theirs.organisation_id)
+                if (answer.status_code, answer.json()["code"]) != (404, "organisation_not_found"):
+                    world.wrong.append(f"{caller} {route.name}: {answer.status_code} {answer.text}")
+            if not isinstance(route.policy, Public):
+                answer = await world.call(ANONYMOUS, route, world.theirs.organisation_id)
+                if answer.status_code != 401:
+                    world.wrong.append(f"{ANONYMOUS} {route.name}: {answer.status_code} {answer.text}")
+
+    async def test_find_no_row_of_another(self, world: World) -> None:
+        for route in world.routes:
+            if not route.in_organisation:
+                continue
+            for caller in (*MemberRole, *OperatorRole):
+                if may(caller, route) and (
+                    caller in {MemberRole.OWNER, OperatorRole.SUPERADMIN} or route.ids
+                ):
+                    await self.names_theirs(world, caller, route)
+                elif not may(caller, route):
+                    answer = await world.call(caller, route, world.organisation_id)
+                    if answer.status_code != 403:
+                        world.wrong.append(f"{caller} {route.name}: {answer.status_code} {answer.text[:300]}")
+
+    async def names_theirs(self, world: World, caller: str, route: Walked) -> None:
+        for id_of in world.ways(route):
+            answer = await world.call(caller, route, world.organisation_id, id_of)
+            status = answer.status_code
+            if status == 404 if route.ids else status >= 400 or not changes_by_id(route):
+                continue
+            world.wrong.append(f"{caller} {route.name} with ids of others: {status} {answer.text[:300]}")
+
+
+@pytest.mark.broken_books
+class TestOtherRoutes:
+    async def test_of_operators_are_closed_to_everybody_else(self, world: World) -> None:
+        for route in world.routes:
+            if route.in_organisation or not isinstance(route.policy, May):
+                continue
+            for caller in (*MemberRole, *OperatorRole, STRANGER, ANONYMOUS):
+                if not may(caller, route):
+                    answer = await world.call(caller, route, NOBODY)
+                    if answer.status_code != (401 if caller == ANONYMOUS else 403):
+                        world.wrong.append(f"{caller} {route.name}: {answer.status_code} {answer.text[:300]}")
+
+    async def test_of_a_person_find_nothing_of_others(self, world: World) -> None:
+        for route in world.routes:
+            if route.in_organisation or not isinstance(route.policy, SignedIn):
+                continue
+            answer = await world.call(ANONYMOUS, route, NOBODY)
+            if answer.status_code != 401:
+                world.wrong.append(f"{ANONYMOUS} {route.name}: {answer.status_code}")
+            for caller in (MemberRole.OWNER, STRANGER):
+                for id_of in world.ways(route):
+                    answer = await world.call(caller, route, NOBODY, id_of)
+                    if route.ids and answer.status_code != 404:
+                        world.wrong.append(f"{caller} {route.name}: {answer.status_code} {answer.text[:300]}")
+
+    async def test_of_everybody_tell_strangers_nothing(self, world: World) -> None:
+        for route in world.routes:
+            if isinstance(route.policy, Public):
+                for id_of in world.ways(route):
+                    await world.call(ANONYMOUS, route, NOBODY, id_of)
