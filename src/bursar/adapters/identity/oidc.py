@@ -15,7 +15,7 @@ from authlib.oidc.core import CodeIDToken
 from authlib.oidc.discovery import get_well_known_url
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
-from joserfc.jwk import ECKey, JWKRegistry, Key, KeySet, RSAKey
+from joserfc.jwk import JWKRegistry, Key, KeySet, RSAKey
 
 from bursar.adapters.identity import Attempt, IdentityRefused, IdentityUnavailable, Proven, Source
 from bursar.adapters.identity.exchange import Exchange
@@ -175,15 +175,14 @@ def proven(claims: Mapping[str, Any]) -> Proven:
 
 def usable_key(said: Any) -> Key | None:
     """A public key that may sign; what is meant for something else, weak or broken is passed over."""
-    if not isinstance(said, dict) or said.get("use", "sig") != "sig":
+    if not isinstance(said, dict) or said.get("use", "sig") != "sig" or said.get("kty") not in {"RSA", "EC"}:
         return None
     try:
         key = JWKRegistry.import_key(said)
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    if isinstance(key, RSAKey):
-        return key if key.public_key.key_size >= RSA_BITS_MIN else None
-    return key if isinstance(key, ECKey) else None
+    is_weak = isinstance(key, RSAKey) and key.public_key.key_size < RSA_BITS_MIN
+    return None if is_weak else key
 
 
 def _algorithms(metadata: Mapping[str, Any]) -> list[str]:
