@@ -7,6 +7,7 @@ from bursar.core.limits import Kind, LimitInvalid
 from bursar.gateway.limit_rules import KeyLimits, RuleBook
 
 ORGANISATION, KEY, PROVIDER = uuid4(), uuid4(), uuid4()
+GROUPS = {"member_id": uuid4(), "project_id": uuid4(), "team_id": uuid4()}
 
 
 def row(**limits: Any) -> dict[str, Any]:
@@ -30,9 +31,14 @@ def budget(**changes: Any) -> dict[str, Any]:
     }
 
 
-def book(*budgets: dict[str, Any], organisation: dict[str, Any] | None = None) -> RuleBook:
+def book(
+    *budgets: dict[str, Any],
+    organisation: dict[str, Any] | None = None,
+    groups: tuple[dict[str, Any], ...] = (),
+) -> RuleBook:
     return RuleBook(
         {
+            "group_limits": groups,
             "providers": [{"id": PROVIDER, "slug": "acme"}],
             "organisation_limits": [{"id": ORGANISATION, "limits": organisation or {}}],
             "budgets": budgets,
@@ -69,6 +75,28 @@ class TestKeyLimits:
         names = [rule.check.counter for rule in limits.always.rules]
         assert names[0] == f"requests_per_min:key:{KEY}"
         assert len(set(names)) == 3
+
+    def test_are_also_those_of_its_maker_project_and_team(self) -> None:
+        groups = tuple(
+            {
+                "kind": name.removesuffix("_id"),
+                "organisation_id": ORGANISATION,
+                "id": group_id,
+                "limits": {"concurrent": 2},
+            }
+            for name, group_id in GROUPS.items()
+        )
+        budgets = [budget(**{name: group_id}) for name, group_id in GROUPS.items()]
+        rules = book(*budgets, budget(), groups=groups, organisation={"concurrent": 9})
+        limits = of_key(rules, {**row(), **GROUPS})
+        scopes = ["member", "project", "team", "organisation"]
+        assert [rule.scope for rule in limits.always.rules] == scopes
+        assert [one.scope for one in limits.always.budgets] == scopes
+        assert len({rule.check.counter for rule in limits.always.rules}) == 4
+        assert [rule.scope for rule in of_key(rules, row()).always.rules] == ["organisation"]
+        assert book(*budgets, groups=groups).of_key({**row(), **dict.fromkeys(GROUPS)}) is None
+        elsewhere = {**row(), "organisation_id": uuid4(), "member_id": GROUPS["member_id"]}
+        assert book(*budgets, groups=groups).of_key(elsewhere) is None
 
     def test_are_also_those_of_the_models_that_match(self) -> None:
         limits = of_key(

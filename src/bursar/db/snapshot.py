@@ -36,8 +36,10 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
             wallet.id AS wallet_id, wallet.asset, organisation.outcome_policy, organisation.billing_type,
             organisation.store_responses,
             (extract(epoch FROM api_key.expires_at) * 1000)::bigint AS expires_at_ms,
-            api_key.allowed_models, api_key.limits, api_key.allowed_addresses
+            api_key.allowed_models, api_key.limits, api_key.allowed_addresses, api_key.project_id,
+            project.team_id, api_key.created_by AS member_id
         FROM api_key
+        LEFT JOIN project ON project.id = api_key.project_id
         JOIN organisation ON organisation.id = api_key.organisation_id AND organisation.status = 'active'
         JOIN wallet ON wallet.organisation_id = organisation.id AND wallet.asset = organisation.currency
         WHERE api_key.active AND api_key.revoked_at IS NULL""",
@@ -59,6 +61,11 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
         FROM own_credential JOIN provider ON provider.id = provider_id
         WHERE own_credential.active ORDER BY organisation_id, provider_id, priority, own_credential.id""",
     "organisation_limits": "SELECT id, limits FROM organisation WHERE limits <> '{}'",
+    # Of keys that are limited together: a member's are those he made.
+    "group_limits": """
+        SELECT 'member' AS kind, organisation_id, member_id AS id, limits FROM member_limit WHERE limits <> '{}'
+        UNION ALL SELECT 'project', organisation_id, id, limits FROM project WHERE limits <> '{}'
+        UNION ALL SELECT 'team', organisation_id, id, limits FROM team WHERE limits <> '{}'""",
     # A key's budgets go on to the keys it was rotated to: they count together.
     "budgets": """
         WITH RECURSIVE heir AS (
@@ -66,7 +73,7 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
             UNION SELECT heir.ancestor, api_key.id FROM heir JOIN api_key ON api_key.rotated_from = heir.id
         )
         SELECT budget.id, organisation_id, heir.id AS api_key_id, credential_id, provider_id, model, name,
-            unit, asset, amount, period
+            unit, asset, amount, period, member_id, project_id, team_id
         FROM budget LEFT JOIN heir ON heir.ancestor = budget.api_key_id WHERE active ORDER BY budget.id""",
     "fees": FEES,
     "models": """

@@ -1,6 +1,6 @@
 """Which limits a snapshot holds: stored JSON and rows, turned into checks and budgets once (ADR 0013)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
@@ -42,6 +42,10 @@ class Limits:
 
 
 NO_LIMITS: Final = Limits()
+GROUPS: Final = (("member", "member_id"), ("project", "project_id"), ("team", "team_id"))
+"""Keys that are limited together, and the column of a key's or budget's row that names them."""
+Group = tuple[str, UUID, UUID]
+"""Its kind, organisation and id: somebody may be a member of several organisations."""
 PLAIN: Final = {"requests_per_min"}
 """A key whose stored limits are no more than this has a path of its own."""
 
@@ -50,7 +54,8 @@ PLAIN: Final = {"requests_per_min"}
 class KeyLimits:
     """All that limits a key beyond its requests a minute, or with them.
 
-    `always`: the key's own and its organisation's; `models` by pattern, `providers` by id: within this key.
+    `always`: the key's own, its maker's, project's, team's and organisation's; `models` by pattern and
+    `providers` by id: within this key.
     `burst`: most requests at once.
     """
 
@@ -75,11 +80,20 @@ class RuleBook:
         self._organisations = {
             row["id"]: row.get("limits") or {} for row in rows.get("organisation_limits", ())
         }
+        self._groups: dict[Group, Mapping[str, Any]] = {
+            (row["kind"], row["organisation_id"], row["id"]): row["limits"]
+            for row in rows.get("group_limits", ())
+        }
         self._slugs = {row["slug"]: row["id"] for row in rows["providers"]}
         self._names = {row["id"]: row["slug"] for row in rows["providers"]}
         self._budgets: dict[tuple[str, UUID], list[Mapping[str, Any]]] = {}
+        self._group_budgets: dict[Group, list[Mapping[str, Any]]] = {}
         for row in rows.get("budgets", ()):
-            self._budgets.setdefault(_subject_of(row), []).append(row)
+            group = next(_groups_of(row), None)
+            if group is None:
+                self._budgets.setdefault(_subject_of(row), []).append(row)
+            else:
+                self._group_budgets.setdefault(group, []).append(row)
 
     def of_key(self, row: Mapping[str, Any]) -> KeyLimits | None:
         """None: nothing but requests a minute, which has a path of its own.
@@ -89,13 +103,13 @@ class RuleBook:
         """
         stored, key_id = row["limits"] or {}, row["id"]
         own = self._budgets.get(("key", key_id), [])
-        of_organisation = self._of_organisation(row["organisation_id"])
-        if set(stored) <= PLAIN and not own and not of_organisation:
+        shared = self._of_groups(row) + self._of_organisation(row["organisation_id"])
+        if set(stored) <= PLAIN and not own and not shared:
             return None
         plain = [one for one in own if one["model"] is None and one["provider_id"] is None]
         of_key = Limits(rules=rules_of(stored, f"key:{key_id}", "key"), budgets=_allotments(plain, "key"))
         return KeyLimits(
-            always=of_key + of_organisation,
+            always=of_key + shared,
             models=self._models(stored, key_id, own),
             providers=self._providers(stored, key_id, own),
             burst=stored.get("requests_burst") or 0,
@@ -109,6 +123,19 @@ class RuleBook:
             budgets=_allotments(budgets, "credential"),
         )
         return limits or None
+
+    def _of_groups(self, row: Mapping[str, Any]) -> Limits:
+        """Its maker's, its project's and its team's."""
+        found = NO_LIMITS
+        for group in _groups_of(row):
+            stored, budgets = self._groups.get(group), self._group_budgets.get(group)
+            if stored or budgets:
+                kind, organisation_id, group_id = group
+                subject = f"{kind}:{organisation_id}:{group_id}"
+                found += Limits(
+                    rules=rules_of(stored or {}, subject, kind), budgets=_allotments(budgets or (), kind)
+                )
+        return found
 
     def _of_organisation(self, organisation_id: UUID) -> Limits:
         stored = self._organisations.get(organisation_id, {})
@@ -185,6 +212,13 @@ def budget_of(row: Mapping[str, Any]) -> Budget:
 
 def _allotments(rows: Iterable[Mapping[str, Any]], scope: str) -> tuple[Allotment, ...]:
     return tuple(Allotment(budget_of(row), scope) for row in rows)
+
+
+def _groups_of(row: Mapping[str, Any]) -> Iterator[Group]:
+    for kind, column in GROUPS:
+        group_id = row.get(column)
+        if group_id is not None:
+            yield kind, row["organisation_id"], group_id
 
 
 def _subject_of(row: Mapping[str, Any]) -> tuple[str, UUID]:

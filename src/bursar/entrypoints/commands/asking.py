@@ -25,3 +25,12 @@ IdempotencyKey = Annotated[
     str | None,
     typer.Option(help="Repeat a command with the same key and it happens once. Absent: a fresh one."),
 ]
+MemberOption = Annotated[
+    str | None, typer.Option("--member", help="Of all keys a member made: his id or mail address.")
+]
+ProjectOption = Annotated[
+    str | None, typer.Option("--project", help="Of all keys in a project: its name or id.")
+]
+TeamOption = Annotated[
+    str | None, typer.Option("--team", help="Of all keys in a team's projects: its name or id.")
+]

@@ -4,7 +4,15 @@ from typing import Annotated
 
 import typer
 
-from bursar.entrypoints.commands.asking import AsJson, Cursor, Limit, Organisation
+from bursar.entrypoints.commands.asking import (
+    AsJson,
+    Cursor,
+    Limit,
+    MemberOption,
+    Organisation,
+    ProjectOption,
+    TeamOption,
+)
 
 app = typer.Typer(
     help="Budgets and quotas: money, requests or tokens by the day, week or month.", no_args_is_help=True
@@ -30,18 +38,22 @@ def create(
     unit: UnitOption = None,
     period: PeriodOption = None,
     key: KeyOption = None,
+    member: MemberOption = None,
+    project: ProjectOption = None,
+    team: TeamOption = None,
     model: ModelOption = None,
     provider: ProviderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a budget of an organisation, or of one of its keys."""
+    """Make a budget of an organisation, a key, or the keys of a member, a project or a team."""
     from bursar.db.engine import Transaction
-    from bursar.entrypoints.commands.finding import organisation_id, provider_id
+    from bursar.entrypoints.commands.finding import group_of, only_one, organisation_id, provider_id
     from bursar.entrypoints.commands.session import a_uuid, asked, transact
     from bursar.entrypoints.commands.telling import tell
     from bursar.features.budgets import schemas, service
     from bursar.rest.control import Control
 
+    groups = only_one(member=member, project=project, team=team, key=key)
     wanted = asked(
         schemas.NewBudget,
         name=name,
@@ -55,6 +67,9 @@ def create(
     async def work(control: Control, tx: Transaction) -> schemas.Budget:
         named = await organisation_id(tx, organisation)
         narrowed = {} if provider is None else {"provider_id": await provider_id(tx, provider)}
+        group = await group_of(tx, named, groups)
+        if group is not None:
+            narrowed[f"{group.kind}_id"] = group.group_id
         told = wanted.model_copy(update=narrowed)
         return await service.create_budget(tx, named, told, edge=control.edge)
 

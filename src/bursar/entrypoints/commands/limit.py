@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bursar.entrypoints.commands.asking import AsJson, Organisation
+from bursar.entrypoints.commands.asking import AsJson, MemberOption, Organisation, ProjectOption, TeamOption
 
 app = typer.Typer(
     help="Limits of organisations, keys and credentials: requests, tokens, at once.", no_args_is_help=True
@@ -25,18 +25,30 @@ Address = Annotated[
 
 
 @app.command()
-def show(organisation: Organisation, *, key: KeyOption = None, as_json: AsJson = False) -> None:
+def show(
+    organisation: Organisation,
+    *,
+    key: KeyOption = None,
+    member: MemberOption = None,
+    project: ProjectOption = None,
+    team: TeamOption = None,
+    as_json: AsJson = False,
+) -> None:
     """Show limits and budgets as they stand: limit, used, and when they start anew (UTC)."""
     from bursar.db.engine import ReadSession
-    from bursar.entrypoints.commands.finding import organisation_id
+    from bursar.entrypoints.commands.finding import group_of, only_one, organisation_id
     from bursar.entrypoints.commands.session import a_uuid, look
     from bursar.features.limits import schemas, service
     from bursar.rest.control import Control
 
+    groups = only_one(member=member, project=project, team=team, key=key)
     key_id = None if key is None else a_uuid(key, "--key")
 
     async def work(control: Control, read: ReadSession) -> schemas.Limits:
         named = await organisation_id(read, organisation)
+        group = await group_of(read, named, groups)
+        if group is not None:
+            return await service.group_standing(read, group, control=control)
         if key_id is None:
             return await service.organisation_standing(read, named, control=control)
         return await service.key_standing(read, named, key_id, control=control)
@@ -67,6 +79,9 @@ def set_limits(
     organisation: Organisation,
     *,
     key: KeyOption = None,
+    member: MemberOption = None,
+    project: ProjectOption = None,
+    team: TeamOption = None,
     requests_per_minute: Requests = None,
     requests_burst: RequestsBurst = None,
     tokens_per_minute: Tokens = None,
@@ -75,12 +90,12 @@ def set_limits(
     address: Address = None,
     as_json: AsJson = False,
 ) -> None:
-    """Limit an organisation or a key; what is left out is not limited.
+    """Limit an organisation, a key, or the keys of a member, a project or a team; what is left out is not.
 
     What narrows a key to models or providers stays as it is; the API sets that.
     """
     from bursar.db.engine import Transaction
-    from bursar.entrypoints.commands.finding import organisation_id
+    from bursar.entrypoints.commands.finding import group_of, only_one, organisation_id
     from bursar.entrypoints.commands.session import a_uuid, asked, refuse, transact
     from bursar.entrypoints.commands.telling import tell
     from bursar.features.limits import schemas, service
@@ -96,14 +111,18 @@ def set_limits(
     }
     if key is None and address:
         refuse("invalid_request", "--address: goes with --key", 2)
+    groups = only_one(member=member, project=project, team=team, key=key)
     key_id = None if key is None else a_uuid(key, "--key")
-    wanted = asked(Rates, **rates) if key_id is None else None
+    wanted = asked(Rates, **rates)
     of_key = asked(schemas.KeyLimits, **rates, allowed_addresses=address or None)
 
     async def work(_control: Control, tx: Transaction) -> Rates:
         named = await organisation_id(tx, organisation)
+        group = await group_of(tx, named, groups)
+        if group is not None:
+            return await service.set_group_limits(tx, group, wanted)
         if key_id is None:
-            return await service.set_organisation_limits(tx, named, wanted or Rates())
+            return await service.set_organisation_limits(tx, named, wanted)
         now = await service.key_limits(tx, named, key_id)
         kept = of_key.model_copy(update={"models": now.models, "providers": now.providers})
         return await service.set_key_limits(tx, named, key_id, kept)

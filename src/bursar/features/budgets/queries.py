@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,12 +12,22 @@ from bursar.db.tables import (
     api_key,
     budget,
     budget_slice,
+    membership,
     organisation,
+    project,
     provider,
     provider_credential,
+    team,
 )
 
 Read = ReadSession | Transaction
+SUBJECTS: Final = {
+    "key": api_key.c.id,
+    "member": membership.c.user_id,
+    "project": project.c.id,
+    "team": team.c.id,
+}
+"""What of an organisation may have a budget, and where its id is found."""
 
 
 async def currency_of(read: Read, organisation_id: UUID) -> str | None:
@@ -25,11 +35,11 @@ async def currency_of(read: Read, organisation_id: UUID) -> str | None:
     return (await read.execute(question)).scalar_one_or_none()
 
 
-async def is_key_of(read: Read, organisation_id: UUID, key_id: UUID) -> bool:
-    question = sa.select(api_key.c.id).where(
-        api_key.c.organisation_id == organisation_id, api_key.c.id == key_id
-    )
-    return (await read.execute(question)).scalar_one_or_none() is not None
+async def is_of(read: Read, organisation_id: UUID, name: str, subject_id: UUID) -> bool:
+    """Whether it is the organisation's; `name` is one of SUBJECTS."""
+    column = SUBJECTS[name]
+    whose = column.table.c.organisation_id == organisation_id
+    return bool((await read.execute(sa.select(sa.exists().where(whose, column == subject_id)))).scalar_one())
 
 
 async def is_provider(read: Read, provider_id: UUID) -> bool:

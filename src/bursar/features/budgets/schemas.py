@@ -43,7 +43,12 @@ class NewBudget(Body):
     unit: Unit = "money"
     amount: Amount
     period: Period = "month"
-    key_id: UUID | None = Field(default=None, description="Absent: of all keys together.")
+    key_id: UUID | None = Field(
+        default=None, description="Of one key. No key, member, project or team: of all keys together."
+    )
+    member_id: UUID | None = Field(default=None, description="Of all keys this member made.")
+    project_id: UUID | None = Field(default=None, description="Of all keys in this project.")
+    team_id: UUID | None = Field(default=None, description="Of all keys in this team's projects.")
     model: Pattern | None = Field(default=None, description="Within the key.")
     provider_id: UUID | None = Field(default=None, description="Within the key.")
 
@@ -60,6 +65,9 @@ class Budget(BaseModel):
     id: UUID
     organisation_id: UUID | None
     key_id: UUID | None
+    member_id: UUID | None
+    project_id: UUID | None
+    team_id: UUID | None
     credential_id: UUID | None
     provider_id: UUID | None
     model: str | None

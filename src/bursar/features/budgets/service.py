@@ -75,6 +75,9 @@ async def create_budget(tx: Transaction, organisation_id: UUID, wanted: NewBudge
     row = {
         "organisation_id": organisation_id,
         "api_key_id": wanted.key_id,
+        "member_id": wanted.member_id,
+        "project_id": wanted.project_id,
+        "team_id": wanted.team_id,
         "model": wanted.model,
         "provider_id": wanted.provider_id,
     }
@@ -241,8 +244,12 @@ async def _check_subject(tx: Transaction, organisation_id: UUID, wanted: NewBudg
         raise Invalid("body.key_id: a model or a provider is limited within a key")
     if len(narrowed) > 1:
         raise Invalid("body.model: name a model or a provider, not both")
-    if wanted.key_id is not None and not await queries.is_key_of(tx, organisation_id, wanted.key_id):
-        raise BudgetSubjectUnknown("body.key_id: this organisation has no such key")
+    named = [name for name in queries.SUBJECTS if getattr(wanted, f"{name}_id") is not None]
+    if len(named) > 1:
+        raise Invalid("body: a budget is of one key, member, project or team")
+    for name in named:
+        if not await queries.is_of(tx, organisation_id, name, getattr(wanted, f"{name}_id")):
+            raise BudgetSubjectUnknown(f"body.{name}_id: this organisation has no such {name}")
     if wanted.provider_id is not None and not await queries.is_provider(tx, wanted.provider_id):
         raise BudgetSubjectUnknown("body.provider_id: there is no such provider")
 

@@ -6,11 +6,26 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from bursar.db.engine import ReadSession, Transaction
-from bursar.db.tables import api_key, budget, budget_slice, organisation, provider, provider_credential
+from bursar.db.tables import (
+    api_key,
+    app_user,
+    budget,
+    budget_slice,
+    member_limit,
+    membership,
+    organisation,
+    project,
+    provider,
+    provider_credential,
+    team,
+)
 
 Read = ReadSession | Transaction
+_TABLES = {"project": project, "team": team}
+_COLUMNS = {"member": budget.c.member_id, "project": budget.c.project_id, "team": budget.c.team_id}
 
 
 async def organisation_limits(read: Read, organisation_id: UUID) -> sa.RowMapping | None:
@@ -30,6 +45,67 @@ async def credential_limits(read: Read, provider_id: UUID, credential_id: UUID) 
         provider_credential.c.provider_id == provider_id, provider_credential.c.id == credential_id
     )
     return (await read.execute(question)).mappings().one_or_none()
+
+
+async def member_limits(read: Read, organisation_id: UUID, member_id: UUID) -> Mapping[str, Any] | None:
+    """None: he is no member, and no key is his."""
+    is_member = sa.exists().where(
+        membership.c.organisation_id == organisation_id, membership.c.user_id == member_id
+    )
+    has_keys = sa.exists().where(
+        api_key.c.organisation_id == organisation_id, api_key.c.created_by == member_id
+    )
+    stored = sa.select(member_limit.c.limits).where(
+        member_limit.c.organisation_id == organisation_id, member_limit.c.member_id == member_id
+    )
+    question = sa.select(
+        sa.or_(is_member, has_keys).label("is_known"), stored.scalar_subquery().label("limits")
+    )
+    row = (await read.execute(question)).mappings().one()
+    return (row["limits"] or {}) if row["is_known"] else None
+
+
+async def member_by_email(read: Read, organisation_id: UUID, email: str) -> UUID | None:
+    question = (
+        sa.select(app_user.c.id)
+        .join(membership, membership.c.user_id == app_user.c.id)
+        .where(membership.c.organisation_id == organisation_id, app_user.c.email == email.lower())
+    )
+    return (await read.execute(question)).scalar_one_or_none()
+
+
+async def group_limits(
+    read: Read, kind: str, organisation_id: UUID, group_id: UUID
+) -> Mapping[str, Any] | None:
+    """Of a project or a team."""
+    table = _TABLES[kind]
+    question = sa.select(table.c.limits).where(
+        table.c.organisation_id == organisation_id, table.c.id == group_id
+    )
+    return (await read.execute(question)).scalar_one_or_none()
+
+
+async def group_by_name(read: Read, kind: str, organisation_id: UUID, name: str) -> UUID | None:
+    """Of a project or a team that is not archived."""
+    table = _TABLES[kind]
+    question = sa.select(table.c.id).where(
+        table.c.organisation_id == organisation_id, table.c.name == name, table.c.archived_at.is_(None)
+    )
+    return (await read.execute(question)).scalar_one_or_none()
+
+
+async def set_member(
+    tx: Transaction, organisation_id: UUID, member_id: UUID, limits: Mapping[str, Any]
+) -> None:
+    row = {"organisation_id": organisation_id, "member_id": member_id, "limits": limits}
+    change = insert(member_limit).values(**row)
+    keys = [member_limit.c.organisation_id, member_limit.c.member_id]
+    await tx.execute(change.on_conflict_do_update(index_elements=keys, set_={"limits": limits}))
+
+
+async def set_group(tx: Transaction, kind: str, group_id: UUID, limits: Mapping[str, Any]) -> None:
+    table = _TABLES[kind]
+    await tx.execute(sa.update(table).where(table.c.id == group_id).values(limits=limits))
 
 
 async def set_organisation(tx: Transaction, organisation_id: UUID, limits: Mapping[str, Any]) -> None:
@@ -58,24 +134,40 @@ async def provider_ids(read: Read, slugs: Sequence[str]) -> dict[str, UUID]:
     return {row.slug: row.id for row in (await read.execute(question)).all()}
 
 
-async def budgets_of(
-    read: Read, *, organisation_id: UUID | None, key_id: UUID | None, credential_id: UUID | None
-) -> Sequence[sa.RowMapping]:
-    """Active budgets of an organisation (not its keys'), a key or a credential, with the provider's name.
+async def budgets_of_organisation(read: Read, organisation_id: UUID) -> Sequence[sa.RowMapping]:
+    """Those of all its keys together."""
+    of_some = (budget.c.api_key_id, *_COLUMNS.values())
+    return await _budgets(
+        read, budget.c.organisation_id == organisation_id, *(one.is_(None) for one in of_some)
+    )
 
-    A key has those of the keys it was rotated from, too.
-    """
+
+async def budgets_of_key(read: Read, organisation_id: UUID, key_id: UUID) -> Sequence[sa.RowMapping]:
+    """Also those of the keys it was rotated from."""
+    return await _budgets(
+        read, budget.c.organisation_id == organisation_id, budget.c.api_key_id.in_(_lineage(key_id))
+    )
+
+
+async def budgets_of_group(
+    read: Read, kind: str, organisation_id: UUID, group_id: UUID
+) -> Sequence[sa.RowMapping]:
+    """Of a member, a project or a team."""
+    return await _budgets(read, budget.c.organisation_id == organisation_id, _COLUMNS[kind] == group_id)
+
+
+async def budgets_of_credential(read: Read, credential_id: UUID) -> Sequence[sa.RowMapping]:
+    return await _budgets(read, budget.c.credential_id == credential_id)
+
+
+async def _budgets(read: Read, *whose: sa.ColumnElement[bool]) -> Sequence[sa.RowMapping]:
+    """Active ones, with the name of the provider they are narrowed to."""
     question = (
         sa.select(budget, provider.c.slug.label("provider"))
         .outerjoin(provider, provider.c.id == budget.c.provider_id)
-        .where(budget.c.active)
+        .where(budget.c.active, *whose)
         .order_by(budget.c.id)
     )
-    if credential_id is not None:
-        question = question.where(budget.c.credential_id == credential_id)
-    else:
-        whose = budget.c.api_key_id.is_(None) if key_id is None else budget.c.api_key_id.in_(_lineage(key_id))
-        question = question.where(budget.c.organisation_id == organisation_id, whose)
     return (await read.execute(question)).mappings().all()
 
 

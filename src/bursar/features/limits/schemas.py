@@ -49,7 +49,7 @@ class KeyLimits(Rates):
 class Limit(BaseModel):
     """How one limit stands."""
 
-    subject: Literal["organisation", "key", "credential"]
+    subject: Literal["organisation", "key", "member", "project", "team", "credential"]
     subject_id: UUID
     scope: str = Field(description="The subject, or what it is narrowed to, such as `model gpt-*`.")
     kind: str = Field(

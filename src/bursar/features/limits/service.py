@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -41,8 +41,45 @@ class CredentialNotFound(NotFound):
         super().__init__("This provider has no credential with this id.")
 
 
+class MemberNotFound(NotFound):
+    code = "member_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This organisation has no such member.")
+
+
+class ProjectNotFound(NotFound):
+    code = "project_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This organisation has no such project.")
+
+
+class TeamNotFound(NotFound):
+    code = "team_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This organisation has no such team.")
+
+
 class ProviderUnknown(Invalid):
     code = "provider_unknown"
+
+
+GroupKind = Literal["member", "project", "team"]
+NOT_FOUND: Final[Mapping[GroupKind, type[NotFound]]] = {
+    "member": MemberNotFound,
+    "project": ProjectNotFound,
+    "team": TeamNotFound,
+}
+
+
+class Group(NamedTuple):
+    """Keys of an organisation that are limited together: those of a member, a project or a team."""
+
+    kind: GroupKind
+    organisation_id: UUID
+    group_id: UUID
 
 
 class Subject(NamedTuple):
@@ -101,6 +138,43 @@ async def set_key_limits(
     return await key_limits(tx, organisation_id, key_id)
 
 
+async def group_limits(read: Read, group: Group) -> Rates:
+    """Raises `MemberNotFound`, `ProjectNotFound`, `TeamNotFound`."""
+    return Rates.model_validate(shown_rates(await _stored(read, group)))
+
+
+async def set_group_limits(tx: Transaction, group: Group, rates: Rates) -> Rates:
+    """Raises as `group_limits`."""
+    await _stored(tx, group)
+    if group.kind == "member":
+        await queries.set_member(tx, group.organisation_id, group.group_id, stored_rates(rates))
+    else:
+        await queries.set_group(tx, group.kind, group.group_id, stored_rates(rates))
+    return await group_limits(tx, group)
+
+
+async def _stored(read: Read, group: Group) -> Mapping[str, Any]:
+    kind, organisation_id, group_id = group
+    if kind == "member":
+        found = await queries.member_limits(read, organisation_id, group_id)
+    else:
+        found = await queries.group_limits(read, kind, organisation_id, group_id)
+    if found is None:
+        raise NOT_FOUND[kind]
+    return found
+
+
+async def find_group(read: Read, kind: GroupKind, organisation_id: UUID, named: str) -> Group:
+    """A member by his mail address, a project or a team by its name. Raises as `group_limits`."""
+    if kind == "member":
+        found = await queries.member_by_email(read, organisation_id, named)
+    else:
+        found = await queries.group_by_name(read, kind, organisation_id, named)
+    if found is None:
+        raise NOT_FOUND[kind]
+    return Group(kind, organisation_id, found)
+
+
 async def credential_limits(read: Read, provider_id: UUID, credential_id: UUID) -> Rates:
     """Raises `CredentialNotFound`."""
     row = await queries.credential_limits(read, provider_id, credential_id)
@@ -124,7 +198,7 @@ async def organisation_standing(read: Read, organisation_id: UUID, *, control: C
     if row is None:
         raise OrganisationNotFound
     rules = rules_of(row["limits"], f"organisation:{organisation_id}", "organisation")
-    budgets = await queries.budgets_of(read, organisation_id=organisation_id, key_id=None, credential_id=None)
+    budgets = await queries.budgets_of_organisation(read, organisation_id)
     return await _standing(read, Subject("organisation", organisation_id, rules, budgets), control)
 
 
@@ -144,10 +218,16 @@ async def key_standing(read: Read, organisation_id: UUID, key_id: UUID, *, contr
             rules += rules_of(
                 stored["providers"][slug], f"{subject}:provider:{ids[slug]}", f"provider {slug}"
             )
-    budgets = await queries.budgets_of(
-        read, organisation_id=organisation_id, key_id=key_id, credential_id=None
-    )
+    budgets = await queries.budgets_of_key(read, organisation_id, key_id)
     return await _standing(read, Subject("key", key_id, rules, budgets), control)
+
+
+async def group_standing(read: Read, group: Group, *, control: Control) -> Limits:
+    """How limits of keys that are limited together stand. Raises as `group_limits`."""
+    kind, organisation_id, group_id = group
+    rules = rules_of(await _stored(read, group), f"{kind}:{organisation_id}:{group_id}", kind)
+    budgets = await queries.budgets_of_group(read, *group)
+    return await _standing(read, Subject(kind, group_id, rules, budgets), control)
 
 
 async def credential_standing(
@@ -158,7 +238,7 @@ async def credential_standing(
     if row is None:
         raise CredentialNotFound
     rules = rules_of(row["limits"], f"credential:{credential_id}", "credential")
-    budgets = await queries.budgets_of(read, organisation_id=None, key_id=None, credential_id=credential_id)
+    budgets = await queries.budgets_of_credential(read, credential_id)
     return await _standing(read, Subject("credential", credential_id, rules, budgets), control)
 
 
