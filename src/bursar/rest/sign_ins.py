@@ -18,10 +18,10 @@ import sqlalchemy as sa
 
 from bursar.core.addresses import network_of
 from bursar.db.engine import Transaction
-from bursar.db.outbox import publish
 from bursar.db.tables import app_user, session
 from bursar.rest.access_tokens import sign
 from bursar.rest.control import Control
+from bursar.rest.mails import NewDevice, ask_for_mail
 from bursar.rest.problems import Conflict, Forbidden
 from bursar.rest.secret_text import RANDOM_LENGTH, digest_of, issue
 
@@ -34,6 +34,7 @@ USER_AGENT_LENGTH_MAX: Final = 300
 RACE: Final = timedelta(seconds=10)
 """Tabs that wake together ask within it; see above."""
 
+UNNAMED_DEVICE: Final = "?"
 DEVICES_COMPARED_MAX: Final = 200
 """A new device is one that none of this many latest sign-ins came from."""
 
@@ -216,12 +217,13 @@ async def _tell_of_device(  # noqa: PLR0913 - a sign-in has so many parts
     now = control.edge.now()
     question = sa.select(app_user.c.email, app_user.c.name, app_user.c.locale).where(app_user.c.id == user_id)
     person = (await tx.execute(question)).one()
-    values = {
-        "name": person.name,
-        "user_agent": user_agent,
-        "address": address,
-        "at": now.isoformat(timespec="seconds"),
-        "url": f"{control.policy.public_url}/account/sessions",
-    }
-    mail = {"template": "new_device", "to": person.email, "locale": person.locale, "values": values}
-    await publish(tx, "mail", {**mail, "intent": f"new_device:{session_id}"}, now=now)
+    values = NewDevice(
+        at=now,
+        device=user_agent or UNNAMED_DEVICE,
+        link=f"{control.policy.public_url}/account/sessions",
+        address=address or None,
+        name=person.name or None,
+    )
+    await ask_for_mail(
+        tx, values, to=person.email, locale=person.locale, intent=f"new_device:{session_id}", now=now
+    )
