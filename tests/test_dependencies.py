@@ -58,6 +58,8 @@ def words(licence: str) -> set[str]:
         "OR",
         "DFSG",
         "approved",
+        "OSI",
+        "Approved",
     }
 
 
