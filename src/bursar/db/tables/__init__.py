@@ -36,6 +36,7 @@ from bursar.db.tables.projects import member_limit, project, team
 from bursar.db.tables.responses import stored_response
 from bursar.db.tables.rest import idempotent_answer
 from bursar.db.tables.routing import credential_refusal, provider_health
+from bursar.db.tables.sign_in import identity_provider, linked_identity, sso_connection, sso_domain
 from bursar.db.tables.usage import usage, usage_mark, usage_month, usage_quarantine
 
 __all__ = [
@@ -48,10 +49,12 @@ __all__ = [
     "credit_lot",
     "hold",
     "idempotent_answer",
+    "identity_provider",
     "invitation",
     "ledger_account",
     "ledger_entry",
     "ledger_transaction",
+    "linked_identity",
     "lot_consumption",
     "member_limit",
     "membership",
@@ -76,6 +79,8 @@ __all__ = [
     "setting",
     "sign_up",
     "signing_key",
+    "sso_connection",
+    "sso_domain",
     "stored_response",
     "team",
     "usage",
