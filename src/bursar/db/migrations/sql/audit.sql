@@ -102,7 +102,8 @@ LANGUAGE sql STABLE AS $$
     FROM jsonb_each(p_row) WHERE key = ANY (p_columns)
 $$;
 
--- One entry per changed row. Arguments: the columns of the primary key, secret ones, personal ones, those
+-- One entry per changed row. What support does on a customer's behalf is that customer's to see, too.
+-- Arguments: the columns of the primary key, secret ones, personal ones, those
 -- whose change alone is no event, and whether the organisation may see it.
 CREATE FUNCTION bursar_audit_row() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
@@ -124,9 +125,10 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM bursar_write_audit(lower(tg_op), tg_table_name,
-        (SELECT string_agg(whole ->> key, '/' ORDER BY place)
+        (SELECT string_agg(CASE WHEN key = ANY (secrets) THEN '***' ELSE whole ->> key END, '/' ORDER BY place)
             FROM unnest(tg_argv[0]::text[]) WITH ORDINALITY AS keys (key, place)),
-        (whole ->> CASE tg_table_name WHEN 'organisation' THEN 'id' ELSE 'organisation_id' END)::uuid,
+        coalesce(whole ->> CASE tg_table_name WHEN 'organisation' THEN 'id' ELSE 'organisation_id' END,
+            whole ->> 'viewing_organisation_id')::uuid,
         (whole ->> CASE tg_table_name WHEN 'app_user' THEN 'id' ELSE 'user_id' END)::uuid,
         tg_argv[4]::boolean,
         jsonb_build_object('before', bursar_audit_shown(was, open_ones, secrets),
@@ -169,7 +171,7 @@ BEGIN
     SELECT secret_columns || coalesce(array_agg(attname::text), '{}') INTO secret_columns FROM pg_attribute
     WHERE attrelid = one AND attnum > 0 AND NOT attisdropped
         AND (atttypid = 'bytea'::regtype OR attname ~ '(^|_)(secret|sealed|hash|password|token)(_|$)')
-        AND attname::text <> ALL (secret_columns || keys);
+        AND attname::text <> ALL (secret_columns);
     SELECT personal_columns || coalesce(array_agg(attname::text), '{}') INTO personal_columns FROM pg_attribute
     WHERE attrelid = one AND attnum > 0 AND NOT attisdropped
         AND attname ~ '(^|_)(email|address|recipient|user_agent|ip|phone)$'
@@ -195,6 +197,12 @@ SELECT bursar_audit('organisation', personal_columns => '{name}'),
     bursar_audit('platform_fee'),
     bursar_audit('own_credential'),
     bursar_audit('budget'),
+    bursar_audit('one_time_token'),
+    bursar_audit('recovery_code'),
+    bursar_audit('invitation'),
+    bursar_audit('team'),
+    bursar_audit('project'),
+    bursar_audit('member_limit'),
     bursar_audit('usage_quarantine', secret_columns => '{row}', is_internal => true, events => 'UPDATE OF resolved_at');
 -- Of a wallet only what somebody decides. What moves on it with every lease and posting is in the ledger.
 SELECT bursar_audit('wallet', ignored_columns => '{posted,held,owed,overrun}', events => 'INSERT OR UPDATE OF credit_limit');
