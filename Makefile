@@ -35,9 +35,14 @@ $(SUITES_READY): locks/suites.txt $(READY)
 	@VIRTUAL_ENV=.venv-suites $(BIN)/uv pip sync --quiet --require-hashes locks/suites.txt
 	@touch $@
 
+# What the tests write is best kept in memory where 4 GB of it are free: a copy of a database takes 12 ms, not 200.
+IN_MEMORY = df -kP /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }'
+
 test: $(READY) $(NODE_READY) $(SUITES_READY) ## every test, then the coverage limits
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --cov --cov-report= $(ARGS)
+	@memory=$$($(IN_MEMORY)); folder=$$(mktemp -d "$${memory:-$${TMPDIR:-/tmp}}/bursar-test.XXXXXX"); \
+		trap 'rm -rf "$$folder"' EXIT; trap 'exit 130' INT TERM; \
+		TMPDIR=$$folder $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --cov --cov-report= $(ARGS)
 	@$(BIN)/python scripts/coverage_gates.py
 
 check: $(READY) ## format, lint, types, import contracts, tidiness, migrations, OpenAPI, locks
