@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         default="",
         description="Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas.",
     )
+    operator_addresses: str = Field(
+        default="",
+        description="Where operators may work from: addresses or networks, separated by commas. Empty: "
+        "anywhere. A person or token may be bound closer.",
+    )
     metrics_for: str = Field(
         default="127.0.0.1, ::1",
         description="Who may read /metrics without a key: addresses or networks, separated by commas.",
@@ -253,7 +258,7 @@ class Settings(BaseSettings):
         default=SecretStr(""), validation_alias="GEMINI_API_KEY", description="Registers Google in the demo."
     )
 
-    @field_validator("trusted_proxies", "metrics_for")
+    @field_validator("trusted_proxies", "operator_addresses", "metrics_for")
     @classmethod
     def _only_networks(cls, listed: str) -> str:
         try:

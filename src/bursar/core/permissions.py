@@ -71,6 +71,10 @@ class Permission(StrEnum):
     ABUSE_MANAGE = "abuse:manage"
     VIEW_AS = "view_as:use"
 
+    @property
+    def is_read(self) -> bool:
+        return self.value.endswith(":read")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Right:

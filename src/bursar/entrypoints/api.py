@@ -20,8 +20,11 @@ from bursar.entrypoints.counters import shared_counters
 from bursar.features.budgets.routes import router as budgets
 from bursar.features.keys.routes import router as keys
 from bursar.features.limits.routes import router as limits
+from bursar.features.members.invited_routes import router as invited
+from bursar.features.members.routes import router as members
 from bursar.features.models.routes import router as models
 from bursar.features.operators.routes import router as operators
+from bursar.features.organisations.routes import own_router as own_organisations
 from bursar.features.organisations.routes import router as organisations
 from bursar.features.own_keys.routes import router as own_keys
 from bursar.features.prices.routes import router as prices
@@ -41,6 +44,9 @@ DOCS_PATH = "/docs"
 ASSETS_PATH = "/docs/assets"
 ROUTERS = (
     organisations,
+    own_organisations,
+    members,
+    invited,
     keys,
     limits,
     budgets,
@@ -70,6 +76,7 @@ def control_of(settings: Settings, database_url: str, *, actor: str = "") -> Con
             margin_percent_default=settings.margin_percent_default,
             organisations_per_person_max=settings.organisations_per_person_max,
             trusted_proxies=Networks(networks_in(settings.trusted_proxies)),
+            operator_addresses=Networks(networks_in(settings.operator_addresses)),
             public_url=settings.public_url.rstrip("/"),
         ),
         counters=shared_counters(settings),

@@ -7,7 +7,8 @@ is looked up at each request, so that a role taken away or a session revoked cou
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Final
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 from fastapi import Depends, Request, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from bursar.core.addresses import client_address
+from bursar.core.addresses import Networks, client_address
 from bursar.core.permissions import MemberRole, OperatorRole, Permission, member_may, operator_may
 from bursar.db.engine import ReadSession
 from bursar.db.tables import app_user, membership, operator_token, session
@@ -81,6 +82,13 @@ class ReadOnly(Forbidden):
         super().__init__("Somebody who views as a customer changes nothing.")
 
 
+class OperatorAddressRefused(Forbidden):
+    code = "operator_address_refused"
+
+    def __init__(self) -> None:
+        super().__init__("Operators may not work from this address.")
+
+
 class NoSuchOrganisation(NotFound):
     """Also for those that exist and are not the caller's."""
 
@@ -100,7 +108,9 @@ class Caller:
         operator_role: what he is to the installation.
         needs_second_factor: he is an operator whose sign-in showed one factor only.
         session_id: None with an operator's token.
-        is_viewing: support, seeing what this customer sees; `member_role` is then the customer's owner.
+        is_refused_here: he is an operator, and they may not work from his address.
+        viewer_role: of an operator who sees what a customer sees and changes nothing; `member_role` is then
+            the customer's owner, `operator_role` None.
     """
 
     id: UUID
@@ -111,18 +121,35 @@ class Caller:
     needs_second_factor: bool = False
     session_id: UUID | None = None
     email: str | None = None
-    is_viewing: bool = False
+    is_refused_here: bool = False
+    viewer_role: OperatorRole | None = None
 
     @property
     def user_id(self) -> UUID | None:
         return None if self.session_id is None else self.id
 
+    @property
+    def is_viewing(self) -> bool:
+        return self.viewer_role is not None
+
+    @property
+    def is_operator(self) -> bool:
+        """He has an operator's powers, here and now."""
+        return self.operator_role is not None and not self.needs_second_factor and not self.is_refused_here
+
+    @property
+    def sees_masked(self) -> bool:
+        """Personal data is masked in his answers (`bursar.rest.masking`)."""
+        return OperatorRole.SUPPORT in {self.operator_role, self.viewer_role}
+
     def may(self, permission: Permission) -> bool:
+        if self.is_viewing and not permission.is_read:
+            return False
         return member_may(self.member_role, permission) or self.operates(permission)
 
     def operates(self, permission: Permission) -> bool:
         """May, as an operator."""
-        return not self.needs_second_factor and operator_may(self.operator_role, permission)
+        return self.is_operator and operator_may(self.operator_role, permission)
 
     def as_actor(self) -> str:
         """What the audit log keeps of him, as JSON."""
@@ -159,7 +186,17 @@ async def caller(
     said = credentials.credentials if credentials else None
     address = address_of(request, control)
     if said is not None and said.startswith(OPERATOR_TOKEN_PREFIX):
-        return await authenticate(control, said, address=address)
+        found = await authenticate(control, said, address=address)
+    else:
+        found = await _person(request, control, said, address)
+    request.state.is_masked = found.sees_masked
+    return found
+
+
+async def _person(
+    request: Request, control: Control, said: str | None, address: IPv4Address | IPv6Address | None
+) -> Caller:
+    """Who signed in. Raises as `caller` does."""
     token = said or request.cookies.get(ACCESS_COOKIE)
     if not token:
         raise NotAuthenticated
@@ -190,8 +227,8 @@ class May:
 
     async def __call__(self, calling: Calling) -> Caller:
         if not calling.may(self.permission):
-            if calling.needs_second_factor and operator_may(calling.operator_role, self.permission):
-                raise TwoFactorRequired
+            if operator_may(calling.operator_role, self.permission):
+                raise TwoFactorRequired if calling.needs_second_factor else OperatorAddressRefused
             raise PermissionDenied(self.permission)
         return calling
 
@@ -203,11 +240,16 @@ def may(permission: Permission) -> list[params.Depends]:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Policy of a route that concerns the caller himself: any person who signed in, no operator's token."""
+    """Policy of a route that concerns the caller himself: any person who signed in, no operator's token.
+
+    Nor somebody who views as a customer: what is his own has no place among what he sees then.
+    """
 
     async def __call__(self, calling: Calling) -> Caller:
         if calling.session_id is None:
             raise NotAuthenticated
+        if calling.is_viewing:
+            raise ReadOnly
         return calling
 
 
@@ -228,6 +270,7 @@ async def authenticate(
 
     Raises:
         NotAuthenticated: it opens nothing.
+        OperatorAddressRefused: it opens nothing from there.
     """
     if not token or len(token) > TOKEN_LENGTH_MAX:
         raise NotAuthenticated
@@ -235,12 +278,15 @@ async def authenticate(
         row = await _operator_by_digest(read, digest_of(token), control)
     if row is None:
         raise NotAuthenticated
+    if not _may_operate_from(address, row["allowed_addresses"], control):
+        raise OperatorAddressRefused
     return Caller(id=row["id"], name=row["name"], operator_role=OperatorRole(row["role"]), address=address)
 
 
 async def _operator_by_digest(read: ReadSession, digest: bytes, control: Control) -> sa.RowMapping | None:
     now = control.edge.now()
-    question = sa.select(operator_token.c.id, operator_token.c.name, operator_token.c.role).where(
+    shown = operator_token.c
+    question = sa.select(shown.id, shown.name, shown.role, shown.allowed_addresses).where(
         operator_token.c.token_hash == digest,
         operator_token.c.revoked_at.is_(None),
         sa.or_(operator_token.c.expires_at.is_(None), operator_token.c.expires_at > now),
@@ -262,6 +308,7 @@ async def _signed_in(control: Control, claims: Claims, organisation_id: UUID | N
             app_user.c.name,
             app_user.c.email,
             app_user.c.operator_role,
+            app_user.c.operator_addresses,
             membership.c.role,
         )
         .join(app_user, app_user.c.id == session.c.user_id)
@@ -290,29 +337,36 @@ def _caller_of(
     organisation_id: UUID | None,
     control: Control,
 ) -> Caller:
-    operator_role = None if row["operator_role"] is None else OperatorRole(row["operator_role"])
-    viewing = row["viewing_organisation_id"] is not None and row["viewing_until"] > control.edge.now()
-    if viewing:
-        here = row["viewing_organisation_id"] == organisation_id
-        return Caller(
-            id=row["user_id"],
-            name=row["name"],
-            email=row["email"],
-            address=address,
-            session_id=row["id"],
-            member_role=MemberRole.OWNER if here else None,
-            is_viewing=True,
-        )
-    return Caller(
+    """Raises `NotAuthenticated`: he viewed as a customer, and his time is up or he no longer may."""
+    role = None if row["operator_role"] is None else OperatorRole(row["operator_role"])
+    is_refused = role is not None and not _may_operate_from(address, row["operator_addresses"], control)
+    person = Caller(
         id=row["user_id"],
         name=row["name"],
         email=row["email"],
         address=address,
         session_id=row["id"],
-        member_role=None if row["role"] is None else MemberRole(row["role"]),
-        operator_role=operator_role,
-        needs_second_factor=operator_role is not None and row["two_factor_at"] is None,
+        needs_second_factor=role is not None and row["two_factor_at"] is None,
+        is_refused_here=is_refused,
     )
+    viewed = row["viewing_organisation_id"]
+    if viewed is None:
+        member_role = None if row["role"] is None else MemberRole(row["role"])
+        return replace(person, member_role=member_role, operator_role=role)
+    is_over = row["viewing_until"] is None or row["viewing_until"] <= control.edge.now()
+    if is_over or is_refused or person.needs_second_factor or not operator_may(role, Permission.VIEW_AS):
+        raise NotAuthenticated
+    return replace(
+        person, viewer_role=role, member_role=MemberRole.OWNER if viewed == organisation_id else None
+    )
+
+
+def _may_operate_from(
+    address: IPv4Address | IPv6Address | None, own: Sequence[str] | None, control: Control
+) -> bool:
+    """Whether an address is in everybody's list and in his own, as far as there are such lists."""
+    lists = (control.policy.operator_addresses, Networks(own or ()))
+    return all(not listed or (address is not None and address in listed) for listed in lists)
 
 
 def _organisation_of(request: Request) -> UUID | None:

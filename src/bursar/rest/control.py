@@ -45,6 +45,7 @@ class Policy:
     """Knobs of the control plane, told by the entry point from its settings.
 
     `public_url`: where people reach it, without a slash at its end; links in mails begin with it.
+    `operator_addresses`: where operators may work from; empty: anywhere.
     `origins`: whose pages besides our own may call with a browser's cookies.
     """
 
@@ -54,6 +55,7 @@ class Policy:
     public_url: str = "http://localhost:8080"
     organisations_per_person_max: int = 5
     trusted_proxies: Networks = field(default_factory=lambda: Networks(()))
+    operator_addresses: Networks = field(default_factory=lambda: Networks(()))
     origins: tuple[str, ...] = ()
     sign_up: SignUpPolicy = field(default_factory=SignUpPolicy)
 

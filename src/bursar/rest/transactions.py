@@ -18,7 +18,7 @@ from bursar.rest.control import Means
 
 def _as_operator(calling: Caller) -> AsWhom:
     """Raises `PermissionDenied`: a route that forgot its policy opens nothing."""
-    if calling.operator_role is None or calling.needs_second_factor:
+    if not calling.is_operator:
         raise PermissionDenied(Permission.PLATFORM_READ)
     return AsWhom(operator=True, actor=calling.as_actor())
 
@@ -59,9 +59,17 @@ async def person_read(control: Means, calling: Calling) -> AsyncIterator[ReadSes
         yield read
 
 
+async def accounts_transaction(control: Means, calling: Calling) -> AsyncIterator[Transaction]:
+    """As what makes accounts and memberships, in the name of who is calling: no tenant's rows but these."""
+    as_whom = AsWhom(accounts=True, user=calling.user_id, actor=calling.as_actor())
+    async with control.database.transaction(**as_whom) as tx:
+        yield tx
+
+
 # scope="function": the transaction is committed before the answer leaves, so an answer is never a promise.
 OperatorTx = Annotated[Transaction, Depends(operator_transaction, scope="function")]
 OperatorRead = Annotated[ReadSession, Depends(operator_read, scope="function")]
 OrganisationRead = Annotated[ReadSession, Depends(organisation_read, scope="function")]
 OrganisationTx = Annotated[Transaction, Depends(organisation_transaction, scope="function")]
 PersonRead = Annotated[ReadSession, Depends(person_read, scope="function")]
+AccountsTx = Annotated[Transaction, Depends(accounts_transaction, scope="function")]

@@ -9,10 +9,12 @@ original, so that nothing is lost. A code the catalogue does not know (a provide
 
 from typing import Final
 
+from bursar.core.messages.access import ACCESS
 from bursar.core.messages.accounts import ACCOUNTS
 from bursar.core.messages.calls import CALLS
 from bursar.core.messages.control import CONTROL
 from bursar.core.messages.limits import LIMITS
+from bursar.core.messages.members import MEMBERS
 from bursar.core.messages.own_keys import OWN_KEYS
 from bursar.core.messages.projects import PROJECTS
 from bursar.core.messages.reader import language_of
@@ -21,7 +23,7 @@ from bursar.core.messages.words import Language, Words
 
 __all__ = ["CATALOGUE", "Language", "Words", "language_of", "title", "translated"]
 
-_PARTS: Final = (ACCOUNTS, CALLS, CONTROL, LIMITS, OWN_KEYS, PROJECTS)
+_PARTS: Final = (ACCESS, ACCOUNTS, CALLS, CONTROL, LIMITS, MEMBERS, OWN_KEYS, PROJECTS)
 CATALOGUE: Final = {
     code: tuple(words for part in _PARTS for words in part.get(code, ()))
     for code in sorted({code for part in _PARTS for code in part})

@@ -38,6 +38,14 @@ from bursar.db.tables.rest import idempotent_answer
 from bursar.db.tables.routing import credential_refusal, provider_health
 from bursar.db.tables.sign_in import identity_provider, linked_identity, sso_connection, sso_domain
 from bursar.db.tables.usage import usage, usage_mark, usage_month, usage_quarantine
+from bursar.db.tables.viewing import viewing
+from bursar.db.tables.webhooks import (
+    webhook_attempt,
+    webhook_delivery,
+    webhook_endpoint,
+    webhook_message,
+    webhook_secret,
+)
 
 __all__ = [
     "api_key",
@@ -87,5 +95,11 @@ __all__ = [
     "usage_mark",
     "usage_month",
     "usage_quarantine",
+    "viewing",
     "wallet",
+    "webhook_attempt",
+    "webhook_delivery",
+    "webhook_endpoint",
+    "webhook_message",
+    "webhook_secret",
 ]

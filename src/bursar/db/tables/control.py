@@ -55,6 +55,7 @@ app_user = sa.Table(
     text("privacy_version", nullable=True),
     moment("accepted_at", nullable=True),
     moment("erased_at", nullable=True),
+    sa.Column("operator_addresses", ARRAY(sa.Text), nullable=True),
     sa.UniqueConstraint("email", name="app_user_email_key"),
 )
 
@@ -115,6 +116,7 @@ operator_token = sa.Table(
     moment("expires_at", nullable=True),
     moment("revoked_at", nullable=True),
     text("role", server_default="superadmin"),
+    sa.Column("allowed_addresses", ARRAY(sa.Text), nullable=True),
     sa.UniqueConstraint("token_hash", name="operator_token_token_hash_key"),
 )
 
