@@ -82,6 +82,12 @@ class TestSessions:
         clock.ahead_ms = 15 * 60_000
         assert await client.refused("GET", f"/organisations/{organisation['id']}") == "401 invalid_token"
 
+    async def test_that_come_at_once_to_a_fresh_process_are_all_believed(
+        self, control: Control, organisation: dict[str, Any]
+    ) -> None:
+        client = await people.member(control, organisation["id"], MemberRole.VIEWER)
+        await asyncio.gather(*(client.get(f"/organisations/{organisation['id']}") for _ in range(4)))
+
     async def test_end_when_an_exchanged_refresh_token_comes_back(
         self, control: Control, clock: SettableClock
     ) -> None:

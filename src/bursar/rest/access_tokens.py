@@ -5,6 +5,7 @@ takes effect at once. RFC 7519 (JWT), RFC 9068 (`at+jwt`), RFC 9864 (EdDSA on th
 Ed25519), RFC 7638 (thumbprints as key ids).
 """
 
+import asyncio
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,19 +59,22 @@ class KeyRing:
     def __init__(self) -> None:
         self._public: dict[str, OKPKey] = {}
         self._read_at: datetime | None = None
+        self._reading = asyncio.Lock()
 
     async def verified(self, database: Database, token: str, now: datetime) -> Claims:
         """Raises `TokenInvalid`."""
         key_id = _key_id(token)
         if key_id not in self._public:
-            await self._reread(database, now)
+            async with self._reading:  # who comes while another reads waits for what he finds
+                await self._reread(database, key_id, now)
         public = self._public.get(key_id)
         if public is None:
             raise TokenInvalid
         return _claims(token, public, now)
 
-    async def _reread(self, database: Database, now: datetime) -> None:
-        if self._read_at is not None and now - self._read_at < REREAD_AFTER:
+    async def _reread(self, database: Database, key_id: str, now: datetime) -> None:
+        was_read = self._read_at is not None and now - self._read_at < REREAD_AFTER
+        if key_id in self._public or was_read:
             return
         self._read_at = now
         self._public = {row["id"]: _public_key(row["public_key"]) for row in await _valid_keys(database, now)}
