@@ -19,6 +19,7 @@ _SHOWN = sa.select(
     api_key.c.limits,
     api_key.c.allowed_addresses,
     api_key.c.created_at,
+    api_key.c.created_by,
     api_key.c.expires_at,
     api_key.c.revoked_at,
     api_key.c.rotated_from,

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from bursar.core.permissions import Permission
 from bursar.features.keys import service
 from bursar.features.keys.schemas import IssuedKey, Key, KeyChange, NewKey, Rotation
-from bursar.rest.callers import may
+from bursar.rest.callers import Calling, may
 from bursar.rest.control import Means
 from bursar.rest.idempotency import Once
 from bursar.rest.paging import Page, Paging
@@ -18,12 +18,16 @@ router = APIRouter(prefix="/organisations/{organisation_id}/keys", tags=["keys"]
 
 
 @router.post("", status_code=201, responses=responses(404, 409), dependencies=may(Permission.KEYS_MANAGE))
-async def create_key(organisation_id: UUID, body: NewKey, tx: OrganisationTx, once: Once) -> IssuedKey:
+async def create_key(
+    organisation_id: UUID, body: NewKey, tx: OrganisationTx, calling: Calling, once: Once
+) -> IssuedKey:
     """Make a key. The secret is shown in this answer and never again."""
     return await once.answer(
         tx,
         IssuedKey,
-        lambda: service.create_key(tx, organisation_id, body, control=once.control),
+        lambda: service.create_key(
+            tx, organisation_id, body, control=once.control, created_by=calling.user_id
+        ),
     )
 
 
@@ -59,12 +63,20 @@ async def revoke_key(organisation_id: UUID, key_id: UUID, tx: OrganisationTx, co
     responses=responses(404, 409),
     dependencies=may(Permission.KEYS_MANAGE),
 )
-async def rotate_key(
-    organisation_id: UUID, key_id: UUID, body: Rotation, tx: OrganisationTx, once: Once
+async def rotate_key(  # noqa: PLR0913 - who turns which key how
+    *,
+    organisation_id: UUID,
+    key_id: UUID,
+    body: Rotation,
+    tx: OrganisationTx,
+    calling: Calling,
+    once: Once,
 ) -> IssuedKey:
     """Make a successor with the same rights; the old key works until the grace period ends."""
     return await once.answer(
         tx,
         IssuedKey,
-        lambda: service.rotate_key(tx, organisation_id, key_id, body, control=once.control),
+        lambda: service.rotate_key(
+            tx, organisation_id, key_id, body, control=once.control, created_by=calling.user_id
+        ),
     )

@@ -59,6 +59,7 @@ class Key(BaseModel):
     allowed_models: list[str] | None
     requests_per_minute: int | None
     created_at: datetime
+    created_by: UUID | None = Field(description="Whose it is; null: an operator made it.")
     expires_at: datetime | None
     revoked_at: datetime | None
     rotated_from: UUID | None

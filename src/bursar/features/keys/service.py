@@ -61,9 +61,14 @@ class ExpiryPast(Invalid):
 
 
 async def create_key(
-    tx: Transaction, organisation_id: UUID, wanted: NewKey, *, control: Control
+    tx: Transaction,
+    organisation_id: UUID,
+    wanted: NewKey,
+    *,
+    control: Control,
+    created_by: UUID | None = None,
 ) -> IssuedKey:
-    """Make a key. Its secret is in the answer and nowhere else.
+    """Make a key. Its secret is in the answer and nowhere else. `created_by`: the person; None: an operator.
 
     Raises:
         OrganisationNotFound, OrganisationClosed, ModelUnknown, ExpiryPast
@@ -84,6 +89,7 @@ async def create_key(
             "allowed_models": wanted.allowed_models,
             "limits": {LIMIT_NAME: limit},
             "created_at": now,
+            "created_by": created_by,
             "expires_at": wanted.expires_at,
         },
     )
@@ -135,10 +141,18 @@ async def revoke_key(tx: Transaction, organisation_id: UUID, key_id: UUID, *, ed
     return await get_key(tx, organisation_id, key_id)
 
 
-async def rotate_key(
-    tx: Transaction, organisation_id: UUID, key_id: UUID, rotation: Rotation, *, control: Control
+async def rotate_key(  # noqa: PLR0913 - who turns which key how
+    tx: Transaction,
+    organisation_id: UUID,
+    key_id: UUID,
+    rotation: Rotation,
+    *,
+    control: Control,
+    created_by: UUID | None = None,
 ) -> IssuedKey:
     """Make a key with the same rights; the old one works on until the grace period ends.
+
+    It counts as made by who rotates it, because he is shown its secret; by an operator, as before.
 
     Raises:
         KeyNotFound, KeyNotUsable: also when it was rotated before.
@@ -159,6 +173,7 @@ async def rotate_key(
             "limits": old["limits"],
             "allowed_addresses": old["allowed_addresses"],
             "created_at": now,
+            "created_by": created_by or old["created_by"],
             "expires_at": old["expires_at"],
             "rotated_from": key_id,
         },

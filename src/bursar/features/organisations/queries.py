@@ -1,13 +1,15 @@
 """SQL of organisations. Each has one wallet, in its currency."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from bursar.core.permissions import MemberRole
 from bursar.db.engine import ReadSession, Transaction
-from bursar.db.tables import organisation, wallet
+from bursar.db.tables import app_user, membership, organisation, wallet
 
 _SHOWN = sa.select(
     organisation.c.id,
@@ -63,3 +65,36 @@ async def update_organisation(tx: Transaction, organisation_id: UUID, changes: M
         .returning(organisation.c.id)
     )
     return (await tx.execute(change)).one_or_none() is not None
+
+
+async def locked_person(tx: Transaction, user_id: UUID) -> sa.RowMapping | None:
+    """Two organisations that one person makes at once are made one after the other."""
+    question = sa.select(app_user.c.id, app_user.c.email, app_user.c.email_verified_at).where(
+        app_user.c.id == user_id
+    )
+    return (await tx.execute(question.with_for_update())).mappings().one_or_none()
+
+
+async def owned_by(tx: Transaction, user_id: UUID, *, or_made_since: datetime) -> int:
+    """How many organisations a person owns; closed ones only when they were made since then."""
+    question = (
+        sa.select(sa.func.count())
+        .select_from(membership.join(organisation, organisation.c.id == membership.c.organisation_id))
+        .where(
+            membership.c.user_id == user_id,
+            membership.c.role == MemberRole.OWNER,
+            sa.or_(organisation.c.status != "closed", organisation.c.created_at >= or_made_since),
+        )
+    )
+    return int((await tx.execute(question)).scalar_one())
+
+
+async def insert_owner(tx: Transaction, organisation_id: UUID, user_id: UUID, now: datetime) -> None:
+    """Its first member; who joins later is the members' business."""
+    row = {
+        "organisation_id": organisation_id,
+        "user_id": user_id,
+        "role": MemberRole.OWNER,
+        "created_at": now,
+    }
+    await tx.execute(sa.insert(membership).values(**row))

@@ -23,12 +23,20 @@ class NewOrganisation(Body):
     )
 
 
+class FoundedOrganisation(Body):
+    """What a person says of an organisation of his own. It is prepaid."""
+
+    name: Name
+    billing_email: Email | None = Field(default=None, description="Where invoices go. Absent: to you.")
+    currency: Currency = Field(default="USD", description="Asset of its wallet; cannot be changed later.")
+
+
 class OrganisationChange(Body):
     """Only what is given changes."""
 
     name: Name | None = None
     billing_email: Email | None = None
-    status: Status | None = None
+    status: Status | None = Field(default=None, description="For operators only.")
     store_responses: bool | None = Field(
         default=None,
         description="Keep answers of the Responses API for 30 days, unless a request says `store: false`.",

@@ -85,3 +85,4 @@ REVOKE INSERT ON membership FROM bursar_api;
 REVOKE INSERT, UPDATE ON organisation FROM bursar_api;
 GRANT UPDATE (name, billing_email, store_responses, limits, own_keys_fall_back, allowed_providers, allowed_regions)
     ON organisation TO bursar_api;
+GRANT DELETE ON idempotent_answer TO bursar_accounts;
