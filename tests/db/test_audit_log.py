@@ -45,6 +45,9 @@ EXCEPTIONS = {
     "idempotent_answer": "answers given before, sealed",
     "provider_health": "what gateways measure",
     "credential_refusal": "what gateways measure",
+    "webhook_message": "what was to be sent: its cause is logged itself",
+    "webhook_delivery": "a log of its own",
+    "webhook_attempt": "a log of its own",
     "stored_response": "a customer's own content, kept and forgotten by the gateway",
 }
 
