@@ -77,6 +77,8 @@ class Providers:
     # OpenAI
 
     def _imitate(self, request: Request, path: str) -> Reply:
+        if path == variants.RESPONSES and request.method == "POST":
+            return self._response(path, request.body, self._openai_key(request, compatible=True))
         return self._openai(request, path, compatible=True)
 
     def _openai(self, request: Request, path: str, *, compatible: bool) -> Reply:

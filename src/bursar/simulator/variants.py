@@ -22,6 +22,7 @@ TICKS_PER_TOKEN = 12_500
 COST_PER_TOKEN = 0.000_001
 BLANK_LINES = b"\n\n\n"
 CHAT = "/v1/chat/completions"
+RESPONSES = "/v1/responses"
 _DEPLOYMENTS = "/openai/deployments/"
 _UNKNOWN_TO_MISTRAL = ("stream_options", "seed", "user", "max_completion_tokens", "logprobs", "store")
 _FILTERED = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
@@ -36,7 +37,8 @@ class Variant:
 
     * `usage`: its usage, from OpenAI's; `said`: its message or delta, from the imitator's;
     * `first`: the event before all others; `before`: bytes before a whole answer;
-    * `usage_apart`: usage has a chunk of its own; `check`: refuses what it does not know.
+    * `usage_apart`: usage has a chunk of its own; `check`: refuses what it does not know;
+    * `responds`: it speaks OpenAI's Responses API too.
     """
 
     usage: Callable[[Json], Json] = dict
@@ -45,6 +47,7 @@ class Variant:
     before: bytes = b""
     usage_apart: bool = True
     check: Callable[[Json], None] = lambda _: None
+    responds: bool = False
 
 
 def _xai_usage(usage: Json) -> Json:
@@ -105,12 +108,13 @@ def _mistral_check(raw: Json) -> None:
 
 
 VARIANTS: Mapping[str, Variant] = {
-    "xai": Variant(usage=_xai_usage),
+    "xai": Variant(usage=_xai_usage, responds=True),
     "deepseek": Variant(usage=_deepseek_usage, first=b": keep-alive\n\n", before=BLANK_LINES),
     "mistral": Variant(usage=_mistral_usage, said=_in_chunks, usage_apart=False, check=_mistral_check),
     "openrouter": Variant(usage=_openrouter_usage, said=_as_reasoning, first=b": OPENROUTER PROCESSING\n\n"),
     "azure": Variant(
-        first=b"data: " + orjson.dumps({**_FILTERED, "prompt_filter_results": [_FILTER]}) + b"\n\n"
+        first=b"data: " + orjson.dumps({**_FILTERED, "prompt_filter_results": [_FILTER]}) + b"\n\n",
+        responds=True,
     ),
 }
 """The first part of a path, without its slashes → whose it is."""
@@ -124,6 +128,8 @@ def answer(
     if name == "azure":
         request, path = _at_azure(request, path, query)
     if path != CHAT:
+        if path == RESPONSES and not variant.responds:
+            raise refuse("bad_url", method=request.method, path=path)
         return imitator(request, path)
     try:
         raw = orjson.loads(request.body)

@@ -16,6 +16,7 @@ from bursar.adapters.providers.openai import DISPOSITION, STYLE
 from bursar.adapters.providers.openai_chat import PATH, ChatServer, bearer, refusals
 from bursar.adapters.providers.openai_embeddings import Embeddings
 from bursar.adapters.providers.openai_images import Images
+from bursar.adapters.providers.openai_responses import ResponsesSurface
 
 API_VERSION = "2024-10-21"
 """The newest version of the dated API that is not a preview."""
@@ -28,6 +29,12 @@ def send(path: str, body: Mapping[str, Any], attempt: Attempt) -> UpstreamReques
         name = quote(attempt.deployment.provider_model, safe="")
         path = f"/deployments/{name}{path}?api-version={API_VERSION}"
     return UpstreamRequest(path=path, headers=_headers(attempt.secret), body=orjson.dumps(body))
+
+
+def send_response(path: str, body: Mapping[str, Any], attempt: Attempt) -> UpstreamRequest:
+    """Responses are of the newer API only, which every resource has: below `/v1`, without a version."""
+    newer = "" if attempt.deployment.base_url.endswith("/v1") else "/v1"
+    return UpstreamRequest(path=newer + path, headers=_headers(attempt.secret), body=orjson.dumps(body))
 
 
 def _headers(secret: str) -> dict[str, str]:
@@ -49,6 +56,7 @@ class AzureOpenAI(ChatServer):
 
     embeddings = Embeddings(send)
     images = Images(send)
+    responses = ResponsesSurface(send_response)
 
     def _request(self, body: Mapping[str, Any], attempt: Attempt) -> UpstreamRequest:
         return send(PATH, body, attempt)

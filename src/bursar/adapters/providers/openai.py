@@ -11,7 +11,6 @@ from bursar.adapters.providers.openai_chat.messages import short_id
 from bursar.adapters.providers.openai_chat.style import Style, reasoning_effort, refuse_reasoning
 from bursar.adapters.providers.openai_properties import PROPERTIES
 from bursar.adapters.providers.openai_responses import COUNTS, ResponseCounts, ResponsesSurface
-from bursar.adapters.providers.openai_responses import DIALECT as RESPONSES
 from bursar.core.chat import ChatRequest
 
 _NO_PRICE = refused("no price for this tier is kept")
@@ -53,7 +52,7 @@ STYLE = Style(
 """Source: OpenAI's API reference. In this dialect it keeps its reasoning, so there is none to go back."""
 
 
-_RESPONSES, _COUNTS = ResponsesSurface(), ResponseCounts()
+_COUNTS = ResponseCounts()
 
 
 class OpenAI(ChatServer):
@@ -63,7 +62,8 @@ class OpenAI(ChatServer):
     style = STYLE
     dispositions = DISPOSITION
     refused = refusals(DISPOSITION)
+    responses = ResponsesSurface()
 
     @cached_property
     def passes(self) -> Mapping[str, PassThrough]:
-        return {**super().passes, RESPONSES: _RESPONSES, COUNTS: _COUNTS}
+        return {**super().passes, COUNTS: _COUNTS}

@@ -3,27 +3,20 @@
 Source: the public OpenAI OpenAPI document, schemas `CreateEmbeddingRequest` and `CreateEmbeddingResponse`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from bursar.adapters.providers import Attempt, UpstreamRequest, broken_answer
 from bursar.adapters.providers.counts import CountReader
+from bursar.adapters.providers.openai_sending import Send, send
 from bursar.adapters.providers.openai_usage import FLAG_TOTAL_MISMATCH
 from bursar.core.chat import unsupported
 from bursar.core.embedding import EmbeddingAnswer, EmbeddingRequest
 from bursar.core.usage import Meter, Usage
 
 PATH = "/embeddings"
-Send = Callable[[str, Mapping[str, Any], Attempt], UpstreamRequest]
-"""Path, body and attempt → the request with the server's own address and credential in it."""
-
-
-def send(path: str, body: Mapping[str, Any], attempt: Attempt) -> UpstreamRequest:
-    """As OpenAI takes it: a bearer's key."""
-    headers = {"authorization": f"Bearer {attempt.secret}", "content-type": "application/json"}
-    return UpstreamRequest(path=path, headers=headers, body=orjson.dumps(body))
 
 
 class Embeddings:

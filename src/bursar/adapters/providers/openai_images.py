@@ -13,7 +13,7 @@ import orjson
 
 from bursar.adapters.providers import USAGE_INCOMPLETE, Attempt, UpstreamRequest
 from bursar.adapters.providers.counts import CountReader, split
-from bursar.adapters.providers.openai_embeddings import Send, send
+from bursar.adapters.providers.openai_sending import Send, send
 from bursar.adapters.providers.openai_usage import FLAG_TOTAL_MISMATCH
 from bursar.core.usage import Meter, Usage
 

@@ -24,6 +24,7 @@ from bursar.adapters.providers.openai_chat.stream import ChatStream
 from bursar.adapters.providers.openai_chat.style import Style
 from bursar.adapters.providers.openai_embeddings import Embeddings
 from bursar.adapters.providers.openai_images import Images
+from bursar.adapters.providers.openai_responses import ResponsesSurface
 from bursar.adapters.providers.openai_usage import read_usage
 from bursar.core.chat import ChatAnswer, ChatRequest, unsupported
 from bursar.core.usage import Usage
@@ -45,10 +46,15 @@ class ChatServer:
     """The tools that cost nothing apart; `None`: all are."""
     embeddings: Embeddings | None = EMBEDDINGS
     images: Images | None = IMAGES
+    responses: ResponsesSurface | None = None
 
     @cached_property
     def passes(self) -> Mapping[str, PassThrough]:
-        beside = {"openai_embeddings": self.embeddings, "openai_images": self.images}
+        beside = {
+            "openai_embeddings": self.embeddings,
+            "openai_images": self.images,
+            "openai_responses": self.responses,
+        }
         return {"openai_chat": self, **{name: there for name, there in beside.items() if there is not None}}
 
     @property

@@ -1,18 +1,18 @@
-"""OpenAI's Responses API as a surface that callers' requests pass through."""
+"""OpenAI's Responses API as a surface that callers' requests pass through; others speak it too."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
-from bursar.adapters.providers import Attempt, UpstreamRequest
+from bursar.adapters.providers import Attempt, Rule, UpstreamRequest
 from bursar.adapters.providers.openai_responses.dispositions import DISPOSITION
 from bursar.adapters.providers.openai_responses.rules import is_foreign, refuse_unsupported
 from bursar.adapters.providers.openai_responses.usage import read_usage
+from bursar.adapters.providers.openai_sending import Send, send
 from bursar.core.usage import Usage
 
 DIALECT: Final = "openai_responses"
 COUNTS: Final = "openai_response_counts"
+PATH: Final = "/responses"
 COUNTED: Final = (
     "input", "instructions", "parallel_tool_calls", "personality", "reasoning", "text", "tool_choice",
     "tools", "truncation",
@@ -21,7 +21,11 @@ COUNTED: Final = (
 
 
 class ResponsesSurface:
-    """`POST /responses` of a provider that speaks it as OpenAI does."""
+    """`POST /responses` of a provider that speaks it as OpenAI does; `rules`: what it refuses."""
+
+    def __init__(self, send: Send = send, rules: Mapping[str, Rule] = DISPOSITION) -> None:
+        self._send = send
+        self._rules = rules
 
     def edit(
         self,
@@ -29,7 +33,7 @@ class ResponsesSurface:
         attempt: Attempt,
         *,
         stream: bool,  # noqa: ARG002 - usage comes unasked
-        headers: Mapping[str, str],
+        headers: Mapping[str, str],  # noqa: ARG002 - this dialect has none
     ) -> UpstreamRequest:
         """The caller's request with our model name and the output bound, nothing kept at the provider.
 
@@ -38,12 +42,11 @@ class ResponsesSurface:
         What came before (`previous_response_id`) is in `raw["input"]` already. Raises `BadRequest` for what
         costs more than the usage tells.
         """
-        refuse_unsupported(raw, DISPOSITION, unknown_passes=True)
+        refuse_unsupported(raw, self._rules, unknown_passes=True)
         body = {name: value for name, value in raw.items() if name != "previous_response_id"}
         body |= {"model": attempt.deployment.provider_model, "store": False, "input": _readable(raw["input"])}
         self._bound(body, attempt)
-        headers = {"authorization": f"Bearer {attempt.secret}", "content-type": "application/json"}
-        return UpstreamRequest(path="/responses", headers=headers, body=orjson.dumps(body))
+        return self._send(PATH, body, attempt)
 
     def usage(self, raw: Mapping[str, Any], *, service_tier: str | None) -> Usage | None:
         return read_usage(raw, service_tier=service_tier)
@@ -68,11 +71,10 @@ class ResponseCounts(ResponsesSurface):
         stream: bool,
         headers: Mapping[str, str],
     ) -> UpstreamRequest:
-        asked = super().edit(raw, attempt, stream=stream, headers=headers)
+        super().edit(raw, attempt, stream=stream, headers=headers)  # refuses what cannot be asked
         prompt = {name: raw[name] for name in COUNTED if raw.get(name) is not None}
         prompt |= {"model": attempt.deployment.provider_model, "input": _readable(raw["input"])}
-        body = orjson.dumps(prompt)
-        return UpstreamRequest(path="/responses/input_tokens", headers=asked.headers, body=body)
+        return self._send(f"{PATH}/input_tokens", prompt, attempt)
 
 
 def _readable(given: Any) -> Any:

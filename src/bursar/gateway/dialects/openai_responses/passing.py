@@ -11,6 +11,7 @@ import orjson
 from bursar.adapters.providers import USAGE_INCOMPLETE, Attempt, PassThrough, Provider, broken_answer
 from bursar.core.sse import Event, parse
 from bursar.gateway.dialects import Call
+from bursar.gateway.dialects.charges import is_charged, without_charges
 from bursar.gateway.dialects.exchanges import FAILED, STREAM_MALFORMED, SseExchange
 from bursar.gateway.dialects.openai_responses.response import (
     event_frame,
@@ -54,6 +55,7 @@ class PassThroughExchange(SseExchange):
         if not isinstance(response, dict):
             raise broken_answer("The provider's answer is not an object.")
         self._note(response)
+        charged = _uncharge(response)
         if response.get("error"):
             self.measured.terminal = True  # it failed, but its usage is the last word
             raise self.error(status, {}, body)
@@ -64,7 +66,7 @@ class PassThroughExchange(SseExchange):
         for item in response["output"]:
             self.measured.deliver(text_of_item(item))
         self._finish(response)
-        return orjson.dumps(response) if self._is_tied() else body
+        return orjson.dumps(response) if charged or self._is_tied() else body
 
     def tail(self, cost: Mapping[str, Any] | None) -> list[bytes]:
         """The event that was withheld, with the cost in its usage."""
@@ -125,6 +127,7 @@ class PassThroughExchange(SseExchange):
             self.measured.terminal = self.measured.output_started  # its usage is the last word
             return b""
         if kind in _ENDINGS:
+            _uncharge(response)
             said["type"] = kind
             self._last = said
             self._finish(response)
@@ -190,6 +193,15 @@ def sent_of(call: Call) -> dict[str, Any]:
     if keeps and raw.get("reasoning") is not None and ENCRYPTED not in include:
         return {**raw, "include": [*include, ENCRYPTED]}
     return raw
+
+
+def _uncharge(response: dict[str, Any]) -> bool:
+    """Take the provider's own price out of the usage, once it is noted; whether there was one."""
+    usage = response.get("usage")
+    if not is_charged(usage):
+        return False
+    response["usage"] = without_charges(usage)
+    return True
 
 
 def _is_call(item: object) -> bool:
