@@ -18,6 +18,7 @@ from bursar.db.tables.control import (
     route,
     setting,
 )
+from bursar.db.tables.mail import mail, mail_refusal
 from bursar.db.tables.members import invitation
 from bursar.db.tables.money import (
     budget,
@@ -64,6 +65,8 @@ __all__ = [
     "ledger_transaction",
     "linked_identity",
     "lot_consumption",
+    "mail",
+    "mail_refusal",
     "member_limit",
     "membership",
     "metadata",
