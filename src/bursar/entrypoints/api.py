@@ -10,30 +10,38 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from bursar.core.addresses import Networks
 from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.secrets import SecretBox
+from bursar.entrypoints.accounts import captcha, passwords, sign_up_policy
 from bursar.entrypoints.counters import shared_counters
+from bursar.features.accounts.auth_routes import router as auth
+from bursar.features.accounts.key_routes import router as well_known
+from bursar.features.accounts.me_routes import router as me
+from bursar.features.audit.routes import router as audit
 from bursar.features.budgets.routes import router as budgets
 from bursar.features.keys.routes import router as keys
 from bursar.features.limits.routes import router as limits
 from bursar.features.members.invited_routes import router as invited
 from bursar.features.members.routes import router as members
 from bursar.features.models.routes import router as models
+from bursar.features.operators.routes import people_router as operator_people
 from bursar.features.operators.routes import router as operators
 from bursar.features.organisations.routes import own_router as own_organisations
 from bursar.features.organisations.routes import router as organisations
 from bursar.features.own_keys.routes import router as own_keys
 from bursar.features.prices.routes import router as prices
+from bursar.features.projects.routes import router as projects
 from bursar.features.providers.routes import router as providers
 from bursar.features.usage.routes import router as usage
 from bursar.features.wallet.routes import router as wallet
 from bursar.rest import problems
 from bursar.rest.body_limit import BodyLimit
-from bursar.rest.callers import Public
+from bursar.rest.callers import CSRF_HEADER, Public
 from bursar.rest.control import Control, Policy
 from bursar.rest.edge import Edge, SystemClock
 from bursar.settings import Settings, networks_in, secret_key_of
@@ -43,6 +51,8 @@ OPENAPI_PATH = f"{PREFIX}/openapi.json"
 DOCS_PATH = "/docs"
 ASSETS_PATH = "/docs/assets"
 ROUTERS = (
+    auth,
+    me,
     organisations,
     own_organisations,
     members,
@@ -50,6 +60,7 @@ ROUTERS = (
     keys,
     limits,
     budgets,
+    projects,
     wallet,
     usage,
     own_keys,
@@ -57,6 +68,7 @@ ROUTERS = (
     models,
     prices,
     operators,
+    audit,
 )
 DESCRIPTION = (
     "Control plane of Bursar. Amounts and prices are decimal strings. Failures are "
@@ -78,8 +90,12 @@ def control_of(settings: Settings, database_url: str, *, actor: str = "") -> Con
             trusted_proxies=Networks(networks_in(settings.trusted_proxies)),
             operator_addresses=Networks(networks_in(settings.operator_addresses)),
             public_url=settings.public_url.rstrip("/"),
+            origins=tuple(networks_in(settings.cors_origins)),
+            sign_up=sign_up_policy(settings),
         ),
         counters=shared_counters(settings),
+        passwords=passwords(settings),
+        captcha=captcha(settings),
     )
 
 
@@ -115,8 +131,24 @@ def build_api(control: Control | None) -> FastAPI:
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
+    app.include_router(well_known)
+    let_pages_call(app, control)
     serve_docs(app)
     return app
+
+
+def let_pages_call(app: FastAPI, control: Control | None) -> None:
+    """Answer browsers on pages of the origins allowed, cookies included; on no others."""
+    origins = () if control is None else control.policy.origins
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["authorization", "content-type", "idempotency-key", CSRF_HEADER],
+            expose_headers=["content-language", "retry-after"],
+        )
 
 
 def operation_id(route: APIRoute) -> str:

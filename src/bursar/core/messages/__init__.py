@@ -11,6 +11,7 @@ from typing import Final
 
 from bursar.core.messages.access import ACCESS
 from bursar.core.messages.accounts import ACCOUNTS
+from bursar.core.messages.audit import AUDIT
 from bursar.core.messages.calls import CALLS
 from bursar.core.messages.control import CONTROL
 from bursar.core.messages.limits import LIMITS
@@ -23,7 +24,7 @@ from bursar.core.messages.words import Language, Words
 
 __all__ = ["CATALOGUE", "Language", "Words", "language_of", "title", "translated"]
 
-_PARTS: Final = (ACCESS, ACCOUNTS, CALLS, CONTROL, LIMITS, MEMBERS, OWN_KEYS, PROJECTS)
+_PARTS: Final = (ACCESS, ACCOUNTS, AUDIT, CALLS, CONTROL, LIMITS, MEMBERS, OWN_KEYS, PROJECTS)
 CATALOGUE: Final = {
     code: tuple(words for part in _PARTS for words in part.get(code, ()))
     for code in sorted({code for part in _PARTS for code in part})

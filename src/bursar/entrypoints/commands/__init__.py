@@ -8,6 +8,7 @@ import typer
 
 def mount(app: typer.Typer) -> None:
     """Add every group to the `bursar` command. `prices` and `models` are other spellings."""
+    from bursar.entrypoints.commands.audit import app as audit
     from bursar.entrypoints.commands.budget import app as budget
     from bursar.entrypoints.commands.key import app as key
     from bursar.entrypoints.commands.limit import app as limit
@@ -17,13 +18,18 @@ def mount(app: typer.Typer) -> None:
     from bursar.entrypoints.commands.org_routing import app as org_routing
     from bursar.entrypoints.commands.own_key import app as own_key
     from bursar.entrypoints.commands.price import app as price
+    from bursar.entrypoints.commands.project import app as project
     from bursar.entrypoints.commands.provider import app as provider
+    from bursar.entrypoints.commands.team import app as team
     from bursar.entrypoints.commands.usage import app as usage
     from bursar.entrypoints.commands.wallet import app as wallet
 
     groups = {
+        "audit": audit,
         "org": org,
         "key": key,
+        "team": team,
+        "project": project,
         "limit": limit,
         "budget": budget,
         "wallet": wallet,

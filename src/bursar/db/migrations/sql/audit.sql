@@ -221,7 +221,7 @@ CREATE POLICY all_tenants ON audit_entry TO bursar_owner, bursar_operator, bursa
     USING (true) WITH CHECK (true);
 
 GRANT SELECT (id, at, organisation_id, internal, person_id, actor_kind, actor_id, action, subject, subject_id,
-    changes, actor_part, row_part, seq, hash) ON audit_entry TO bursar_api;
+    changes, actor_part, actor_digest, row_part, row_digest, seq, hash) ON audit_entry TO bursar_api;
 GRANT SELECT ON audit_entry TO bursar_operator, bursar_worker;
 GRANT UPDATE (seq, hash, mark) ON audit_entry TO bursar_worker;
 REVOKE ALL ON FUNCTION bursar_guard_audit, bursar_write_audit, bursar_audit_shown, bursar_audit_row,
