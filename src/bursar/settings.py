@@ -6,13 +6,14 @@ Names carry their unit: `_ms` milliseconds, `_bytes`, `_percent`; money is a dec
 
 import difflib
 import os
+import re
 import secrets
 from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "BURSAR_"
@@ -20,6 +21,8 @@ ENV_PREFIX = "BURSAR_"
 FOREIGN_PREFIXES = ("BURSAR_TEST_", "BURSAR_BENCH_")
 SECRET_KEY_HEX_DIGITS = 64
 SECRET_FILE_MODE = 0o600
+
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -90,6 +93,11 @@ class Settings(BaseSettings):
         description="Where people reach Bursar: links in mails begin with it, and cookies are Secure when it "
         "is https.",
     )
+    cors_origins: str = Field(
+        default="",
+        description="Other origins whose pages may call the control plane with a browser's cookies, such as "
+        "https://console.example.com, separated by commas. There is no wildcard.",
+    )
     shutdown_grace_ms: int = Field(
         default=30_000, ge=0, description="How long a stopping server waits for answers under way."
     )
@@ -125,6 +133,54 @@ class Settings(BaseSettings):
     )
     in_flight_max: int = Field(
         default=10_000, ge=1, description="Requests under way at once in one gateway process."
+    )
+
+    # Accounts
+    sign_up_open: bool = Field(default=True, description="May strangers open an account by themselves?")
+    sign_up_currency: Literal["USD", "EUR", "CNY", "KRW", "JPY"] = Field(
+        default="USD", description="Currency of organisations that strangers open."
+    )
+    trial_credit: Decimal = Field(
+        default=Decimal(0),
+        ge=0,
+        description="Given to each of them once its mail address is verified, in major units (5 = USD 5).",
+    )
+    terms_version: str = Field(
+        default="1", min_length=1, max_length=50, description="Version of the terms that people accept."
+    )
+    privacy_version: str = Field(
+        default="1",
+        min_length=1,
+        max_length=50,
+        description="Version of the privacy notice that they accept.",
+    )
+    sign_ups_per_hour_per_network: int = Field(
+        default=20, ge=1, le=3_600, description="Most sign-ups from one IPv4 address or IPv6 /64."
+    )
+    sign_ups_per_hour_per_domain: int = Field(
+        default=60,
+        ge=1,
+        le=3_600,
+        description="Most sign-ups with mail addresses of one domain, but for the big mail providers.",
+    )
+    sign_up_refused_domains: str = Field(
+        default="",
+        description="Domains of mail addresses that may not sign up, besides the disposable ones known; "
+        "separated by commas.",
+    )
+    captcha: Literal["none", "hcaptcha", "turnstile"] = Field(
+        default="none", description="What strangers solve before they sign up: none, hcaptcha or turnstile."
+    )
+    captcha_site_key: str = Field(default="", description="Its public key, for the page.")
+    captcha_secret: SecretStr = Field(default=SecretStr(""), description="Its secret key.")
+    password_memory_kib: int = Field(
+        default=65_536,
+        ge=8,
+        le=1_048_576,
+        description="Memory of one argon2id password hash; four are made at once.",
+    )
+    password_passes: int = Field(
+        default=2, ge=1, le=100, description="Passes over that memory: more are slower for everybody."
     )
 
     # Providers
@@ -267,6 +323,19 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("must be networks such as 10.0.0.0/8, separated by commas") from None
         return listed
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _only_origins(cls, listed: str) -> str:
+        if any(not ORIGIN.fullmatch(one) for one in networks_in(listed)):
+            raise ValueError("must be origins such as https://console.example.com, separated by commas")
+        return listed
+
+    @model_validator(mode="after")
+    def _captcha_is_whole(self) -> Self:
+        if self.captcha != "none" and not (self.captcha_site_key and self.captcha_secret.get_secret_value()):
+            raise ValueError("BURSAR_CAPTCHA also needs BURSAR_CAPTCHA_SITE_KEY and BURSAR_CAPTCHA_SECRET")
+        return self
 
     @classmethod
     def load(cls) -> Self:

@@ -22,20 +22,17 @@ from bursar.entrypoints.counters import shared_counters
 from bursar.features.accounts.auth_routes import router as auth
 from bursar.features.accounts.key_routes import router as well_known
 from bursar.features.accounts.me_routes import router as me
-from bursar.features.audit.routes import router as audit
 from bursar.features.budgets.routes import router as budgets
 from bursar.features.keys.routes import router as keys
 from bursar.features.limits.routes import router as limits
 from bursar.features.members.invited_routes import router as invited
 from bursar.features.members.routes import router as members
 from bursar.features.models.routes import router as models
-from bursar.features.operators.routes import people_router as operator_people
 from bursar.features.operators.routes import router as operators
 from bursar.features.organisations.routes import own_router as own_organisations
 from bursar.features.organisations.routes import router as organisations
 from bursar.features.own_keys.routes import router as own_keys
 from bursar.features.prices.routes import router as prices
-from bursar.features.projects.routes import router as projects
 from bursar.features.providers.routes import router as providers
 from bursar.features.usage.routes import router as usage
 from bursar.features.wallet.routes import router as wallet
@@ -60,7 +57,6 @@ ROUTERS = (
     keys,
     limits,
     budgets,
-    projects,
     wallet,
     usage,
     own_keys,
@@ -68,7 +64,6 @@ ROUTERS = (
     models,
     prices,
     operators,
-    audit,
 )
 DESCRIPTION = (
     "Control plane of Bursar. Amounts and prices are decimal strings. Failures are "

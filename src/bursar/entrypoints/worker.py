@@ -24,13 +24,17 @@ from bursar.entrypoints.books import check_round
 from bursar.entrypoints.children import until_told
 from bursar.entrypoints.rounds import Round, go_round
 from bursar.entrypoints.serve import run_loop
+from bursar.features.accounts import tasks as accounts
 from bursar.features.providers.tasks import alarm_refused_credential
 from bursar.rest.edge import Edge, SystemClock
 from bursar.settings import Settings, secret_key_of
 
 log = structlog.get_logger()
 
-HANDLERS: Final[Mapping[str, Handler]] = {"credential.refused": alarm_refused_credential}
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "credential.refused": alarm_refused_credential,
+    **accounts.handlers(Edge(SystemClock())),
+}
 """Topic of an event → what it sets off; features add theirs here."""
 
 
@@ -85,6 +89,10 @@ def rounds(settings: Settings, database: Database) -> Sequence[Round]:
             log.info("responses.purged", number=gone)
         return gone == PURGED_PER_ROUND
 
+    async def old_accounts() -> bool:
+        async with database.transaction() as tx:
+            return await accounts.purge(tx, edge.now()) >= accounts.PURGED_PER_ROUND
+
     async def audit() -> bool:
         return await sealer.run() == SEALED_PER_ROUND
 
@@ -95,5 +103,6 @@ def rounds(settings: Settings, database: Database) -> Sequence[Round]:
         Round(name="outbox", every_ms=settings.outbox_every_ms, run=outbox),
         Round(name="partitions", every_ms=settings.partitions_every_ms, run=partitions),
         Round(name="responses", every_ms=settings.purge_every_ms, run=responses),
+        Round(name="accounts", every_ms=settings.purge_every_ms, run=old_accounts),
         Round(name="books", every_ms=settings.check_every_ms, run=lambda: check_round(database, life)),
     ]

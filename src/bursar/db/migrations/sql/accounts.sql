@@ -64,3 +64,5 @@ GRANT SELECT, INSERT, UPDATE ON sign_up, one_time_token TO bursar_accounts;
 GRANT SELECT, INSERT, UPDATE, DELETE ON recovery_code TO bursar_accounts;
 -- The worker writes the mails, looks who has an account so that no answer tells it, and clears up.
 GRANT SELECT, INSERT, UPDATE, DELETE ON sign_up, one_time_token TO bursar_worker;
+-- A person sees how many recovery codes he has left.
+GRANT SELECT (user_id, used_at) ON recovery_code TO bursar_api;

@@ -1,0 +1,142 @@
+"""Forgotten and changed passwords, changed mail addresses, and proving that it is really he."""
+
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from bursar.db.outbox import publish
+from bursar.features.accounts import queries
+from bursar.features.accounts.mail_domains import check_domain
+from bursar.features.accounts.password_rules import check_password
+from bursar.features.accounts.schemas import EmailChange, PasswordChange, Proof
+from bursar.features.accounts.sign_ups import MAILS_AT_ONCE, MAILS_PER_HOUR, LinkRefused
+from bursar.features.accounts.visits import Visit
+from bursar.rest.account_opening import EmailTaken
+from bursar.rest.callers import Caller
+from bursar.rest.control import Control
+from bursar.rest.problems import Forbidden
+from bursar.rest.secret_text import digest_of
+from bursar.rest.sign_ins import end_sessions
+from bursar.rest.throttles import Try, throttle
+
+log = structlog.get_logger(__name__)
+
+RESET_WANTED: Final = "accounts.reset_wanted"
+EMAIL_CHANGE_WANTED: Final = "accounts.email_change_wanted"
+PROOFS_PER_HOUR: Final = 60
+PROOFS_AT_ONCE: Final = 10
+FRESH_FOR: Final = timedelta(minutes=15)
+"""Who has no password proves himself by having signed in within it."""
+
+
+class PasswordWrong(Forbidden):
+    code = "password_wrong"
+
+    def __init__(self) -> None:
+        super().__init__("This is not your password.")
+
+
+class SignInAgain(Forbidden):
+    code = "sign_in_again"
+
+    def __init__(self) -> None:
+        super().__init__("Your sign-in is too old for this: sign in again.")
+
+
+async def prove(control: Control, calling: Caller, proof: Proof) -> None:
+    """Is it he, and not who sits before his open screen?
+
+    Raises:
+        PasswordWrong, SignInAgain, TooManyTries, PasswordsBusy
+    """
+    async with control.database.read(accounts=True) as read:
+        person = await queries.person_by_id(read, calling.id)
+        assert calling.session_id is not None  # noqa: S101 - the route's policy is SignedIn
+        began = await queries.session_began(read, calling.id, calling.session_id)
+    if person["password_hash"] is None:
+        if began is None or control.edge.now() - began > FRESH_FOR:
+            raise SignInAgain
+        return
+    await throttle(control, [Try("proof", str(calling.id), PROOFS_PER_HOUR, PROOFS_AT_ONCE)])
+    said = "" if proof.current_password is None else proof.current_password.get_secret_value()
+    if not await control.passwords.verify(person["password_hash"], said):
+        raise PasswordWrong
+
+
+async def reset(control: Control, token: str, password: str, visit: Visit) -> None:
+    """Set the password by a mailed link; every sign-in and every other link of this person ends.
+
+    Raises:
+        LinkRefused, PasswordWeak, PasswordsBusy
+    """
+    digest, now = digest_of(token), control.edge.now()
+    async with control.database.read(accounts=True) as read:
+        person = await queries.pending_token(read, digest, "reset_password", now)
+    if person is None:
+        raise LinkRefused
+    check_password(password, (person["email"], person["name"]))
+    hashed = await control.passwords.hash(password)
+    async with control.database.transaction(accounts=True, actor=visit.as_actor()) as tx:
+        if await queries.use_token(tx, digest, "reset_password", now) is None:
+            raise LinkRefused  # somebody was quicker with it
+        await queries.set_password(tx, person["id"], hashed, now)
+        await queries.void_tokens(tx, person["id"], now)
+        await end_sessions(tx, person["id"], now)
+    log.info("password.reset", user_id=str(person["id"]))
+
+
+async def change_password(control: Control, calling: Caller, asked: PasswordChange) -> None:
+    """Set another password; every other sign-in and every link ends.
+
+    Raises:
+        PasswordWeak, PasswordWrong, SignInAgain, TooManyTries, PasswordsBusy
+    """
+    password, now = asked.password.get_secret_value(), control.edge.now()
+    check_password(password, (calling.email or "", calling.name))
+    await prove(control, calling, asked)
+    hashed = await control.passwords.hash(password)
+    async with control.database.transaction(accounts=True, actor=calling.as_actor()) as tx:
+        await queries.change_person(tx, calling.id, {"password_hash": hashed})
+        await queries.void_tokens(tx, calling.id, now)
+        await end_sessions(tx, calling.id, now, but=calling.session_id)
+    log.info("password.changed", user_id=str(calling.id))
+
+
+async def want_email(control: Control, calling: Caller, asked: EmailChange) -> None:
+    """Have a link sent to the new address; nothing changes before it is followed.
+
+    Raises:
+        EmailRefused, PasswordWrong, SignInAgain, TooManyTries, PasswordsBusy
+    """
+    email, now = asked.email.lower(), control.edge.now()
+    check_domain(email, control.policy.sign_up.refused_domains)
+    await prove(control, calling, asked)
+    await throttle(control, [Try("mail_to", email, MAILS_PER_HOUR, MAILS_AT_ONCE)])
+    async with control.database.transaction(accounts=True, actor=calling.as_actor()) as tx:
+        payload = {
+            "user_id": str(calling.id),
+            "email": email,
+            "public_url": control.policy.public_url,
+        }
+        await publish(tx, EMAIL_CHANGE_WANTED, payload, now=now)
+
+
+async def confirm_email(control: Control, token: str, visit: Visit) -> None:
+    """Change the address: the mail to the new one was answered.
+
+    Raises:
+        LinkRefused: used, expired, or none.
+        EmailTaken: somebody opened an account with this address since.
+    """
+    now = control.edge.now()
+    async with control.database.transaction(accounts=True, actor=visit.as_actor()) as tx:
+        taken = await queries.use_token(tx, digest_of(token), "change_email", now)
+        if taken is None:
+            raise LinkRefused
+        if await queries.address_is_taken(tx, taken["email"]):
+            raise EmailTaken
+        changes = {"email": taken["email"], "email_verified_at": now}
+        await queries.change_person(tx, taken["user_id"], changes)
+        await queries.void_tokens(tx, taken["user_id"], now)
+    log.info("email.changed", user_id=str(taken["user_id"]))

@@ -1,0 +1,93 @@
+"""Somebody signs up and in as a browser or a program does; what was mailed is read from the outbox."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import psycopg
+
+from bursar.db.connect import Role
+from bursar.db.engine import Database
+from bursar.db.outbox import deliver
+from bursar.entrypoints.api import build_api
+from bursar.features.accounts.tasks import handlers
+from bursar.rest.control import Control
+from scratch_database import ScratchDatabase
+
+PASSWORD = "a quiet zebra paints the harbour"
+EMAIL = "mina@harbour.example"
+TOKEN = re.compile(r"#token=(\w+)$")
+
+
+@dataclass
+class Story:
+    """`http`: a stranger's browser, which keeps its cookies."""
+
+    control: Control
+    database: ScratchDatabase
+    http: httpx2.AsyncClient
+    answers: list[Any] = field(default_factory=list)
+
+    async def send(self, path: str, body: Any = None, **headers: str) -> httpx2.Response:
+        return await self.http.post(f"/api/v1{path}", json=body or {}, headers=headers)
+
+    async def said(self, path: str, body: Any = None, **headers: str) -> str:
+        """Status and code, such as `401 sign_in_refused`; of a success the status alone."""
+        answer = await self.send(path, body, **headers)
+        return f"{answer.status_code} {answer.json().get('code', '')}".strip()
+
+    async def done(self, path: str, body: Any = None, **headers: str) -> Any:
+        answer = await self.send(path, body, **headers)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    async def work(self) -> None:
+        """The worker carries out what waits."""
+        worker = Database(self.database.url, Role.WORKER)
+        try:
+            await deliver(worker, handlers(self.control.edge), self.control.edge.now())
+        finally:
+            await worker.close()
+
+    async def mails(self, template: str) -> list[dict[str, Any]]:
+        """What was asked to be mailed so far, oldest first."""
+        await self.work()
+        with psycopg.connect(self.database.url) as connection:
+            rows = connection.execute(
+                "SELECT payload FROM outbox WHERE topic = 'mail' ORDER BY id"
+            ).fetchall()
+        return [payload for (payload,) in rows if payload["template"] == template]
+
+    async def token(self, template: str) -> str:
+        """The end of the link in the newest mail of a kind."""
+        found = TOKEN.search((await self.mails(template))[-1]["values"]["link"])
+        assert found is not None
+        return found[1]
+
+    async def opened(self, email: str = EMAIL, **more: Any) -> Any:
+        """Sign up and answer the mail."""
+        await self.done("/auth/sign-up", new_account(email, **more))
+        return await self.done("/auth/verify-email", {"token": await self.token("verify_email")})
+
+    async def signed_in(self, email: str = EMAIL, **more: Any) -> Any:
+        """By cookies, unless `tokens_in` says otherwise."""
+        return await self.done("/auth/log-in", {"email": email, "password": PASSWORD, **more})
+
+    def elsewhere(self) -> "Story":
+        """Another browser of somebody else."""
+        transport = httpx2.ASGITransport(app=build_api(self.control), raise_app_exceptions=False)
+        http = httpx2.AsyncClient(transport=transport, base_url="http://test", timeout=60)
+        return Story(self.control, self.database, http)
+
+
+def new_account(email: str = EMAIL, **more: Any) -> dict[str, Any]:
+    return {
+        "email": email,
+        "password": PASSWORD,
+        "name": "Mina",
+        "organisation_name": "Harbour Ltd",
+        "terms_version": "1",
+        "privacy_version": "1",
+        **more,
+    }
