@@ -10,13 +10,13 @@ import orjson
 import psycopg
 import pytest
 from control_client import Client, SettableClock, Use
+from one_api import api_over
 
 from bursar.core.booking import UsageRow
 from bursar.db.books import PgBooks
 from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.secrets import SecretBox
-from bursar.entrypoints.api import build_api
 from bursar.features.operators import service as operators
 from bursar.features.operators.schemas import NewToken
 from bursar.rest.control import Control, Policy
@@ -46,7 +46,7 @@ async def control(database: ScratchDatabase, clock: SettableClock) -> AsyncItera
 @pytest.fixture
 async def anonymous(control: Control) -> AsyncIterator[httpx2.AsyncClient]:
     """Without a token."""
-    transport = httpx2.ASGITransport(app=build_api(control), raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=api_over(control), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test", timeout=60) as http:
         yield http
 
@@ -60,7 +60,7 @@ async def token(control: Control) -> str:
 
 @pytest.fixture
 async def client(control: Control, token: str) -> AsyncIterator[Client]:
-    transport = httpx2.ASGITransport(app=build_api(control), raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=api_over(control), raise_app_exceptions=False)
     headers = {"authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://test", headers=headers, timeout=60

@@ -5,11 +5,11 @@ from uuid import UUID
 import httpx2
 import sqlalchemy as sa
 from control_client import Client
+from one_api import api_over
 
 from bursar.core.permissions import MemberRole, OperatorRole
 from bursar.db.engine import Transaction
 from bursar.db.tables import app_user, membership
-from bursar.entrypoints.api import build_api
 from bursar.rest.control import Control
 from bursar.rest.sign_ins import SignIn, open_session
 
@@ -82,7 +82,7 @@ async def sign_in(control: Control, user_id: UUID, *, two_factor: bool = False) 
 
 def speaking_as(control: Control, signed_in: SignIn) -> Client:
     """A program's client, by bearer token."""
-    transport = httpx2.ASGITransport(app=build_api(control), raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=api_over(control), raise_app_exceptions=False)
     headers = {"authorization": f"Bearer {signed_in.access_token}"}
     return Client(
         httpx2.AsyncClient(transport=transport, base_url="http://test", headers=headers, timeout=60)
