@@ -49,8 +49,11 @@ async def publish(
     organisation_id: UUID | None = None,
 ) -> None:
     """Announce what this transaction changes; nobody hears of it unless it commits."""
+    # inline: no RETURNING, which some who may announce could not read
     await tx.execute(
-        outbox.insert().values(
+        outbox.insert()
+        .inline()
+        .values(
             topic=topic, payload=dict(payload), organisation_id=organisation_id, created_at=now, due_at=now
         )
     )

@@ -219,6 +219,8 @@ async def _join(tx: Transaction, place: Standing, row: sa.RowMapping, user_id: U
         giver = await queries.role_of(tx, organisation_id, row["invited_by"])
         if not may_invite(giver, role):
             raise InvitationInvalid
+    if role is MemberRole.OWNER and await queries.owner_of(tx, organisation_id) is not None:
+        raise InvitationInvalid
     if await queries.role_of(tx, organisation_id, user_id) is not None:
         raise AlreadyMember
     await check_place(tx, place, role)
