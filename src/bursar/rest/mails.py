@@ -218,6 +218,15 @@ class DataExport(MailValues):
     name: Line | None = None
 
 
+class WebhookDisabled(MailValues):
+    """A customer's endpoint failed for days, or said that it wants no more."""
+
+    template = "webhook_disabled"
+    organisation: Line
+    url: Line
+    since: Moment = Field(description="No delivery succeeded since then.")
+
+
 class AbuseSuspended(MailValues):
     template = "abuse_suspended"
     organisation: Line
@@ -245,6 +254,7 @@ KINDS: Final[Mapping[str, type[MailValues]]] = {
         ViewAs,
         AccountDeletion,
         DataExport,
+        WebhookDisabled,
         AbuseSuspended,
     )
 }

@@ -38,8 +38,10 @@ _VALUES: Final[Mapping[str, Any]] = {
     "resets_at": _LATER,
     "retry_at": _LATER,
     "role": "developer",
+    "since": _SOON,
     "threshold": "5.00",
     "until": _LATER,
+    "url": "https://acme.example/hooks",
     "used": "400.00 USD",
 }
 
