@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from bursar.adapters.captcha import Captcha
+from bursar.adapters.dns import TxtRecords
+from bursar.adapters.identity import Identities, Source
 from bursar.adapters.ratecounters import RateCounters
 from bursar.adapters.ratecounters.memory import MemoryCounters
 from bursar.core.addresses import Networks
@@ -47,6 +49,7 @@ class Policy:
     `public_url`: where people reach it, without a slash at its end; links in mails begin with it.
     `operator_addresses`: where operators may work from; empty: anywhere.
     `origins`: whose pages besides our own may call with a browser's cookies.
+    `webhooks_to_loopback`: for development: webhooks may go to this machine, and by http.
     """
 
     key_prefix: str = "llm_sk_"
@@ -57,6 +60,7 @@ class Policy:
     trusted_proxies: Networks = field(default_factory=lambda: Networks(()))
     operator_addresses: Networks = field(default_factory=lambda: Networks(()))
     origins: tuple[str, ...] = ()
+    webhooks_to_loopback: bool = False
     sign_up: SignUpPolicy = field(default_factory=SignUpPolicy)
 
 
@@ -66,7 +70,8 @@ class Control:
 
     `database` connects as the api role. `counters`: the rate counters that gateways share, if they share any.
     `keys`: what access tokens are verified with. `tries`: counts strangers' tries when nothing is shared.
-    `captcha`: asked at sign-up; None: nobody is.
+    `captcha`: asked at sign-up; None: nobody is. `identities`: asks elsewhere who somebody is. `sources`:
+    where everybody may sign in, by the settings. `txt_records`: proves whose a domain is.
     """
 
     database: Database
@@ -78,6 +83,9 @@ class Control:
     passwords: Passwords = field(default_factory=Passwords)
     tries: RateCounters = field(default_factory=MemoryCounters)
     captcha: Captcha | None = None
+    identities: Identities | None = None
+    sources: tuple[Source, ...] = ()
+    txt_records: TxtRecords | None = None
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -86,6 +94,8 @@ class Control:
             await self.counters.close()
         if self.captcha is not None:
             await self.captcha.close()
+        if self.identities is not None:
+            await self.identities.close()
 
 
 def control_of(request: Request) -> Control:
