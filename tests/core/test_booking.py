@@ -9,7 +9,7 @@ FIELDS = """
 request_id attempt revision started_at_ms finished_at_ms organisation_id wallet_id asset scope_class
 api_key_id lease_id provider_id credential_id model provider_model endpoint dialect streamed status outcome
 error_code quantities price_ids input_tokens output_tokens estimated flags raw_usage service_tier cost sale
-latency_ms first_byte_ms provider_request_id end_user from_mark
+latency_ms first_byte_ms provider_request_id end_user from_mark project_id team_id
 """
 
 

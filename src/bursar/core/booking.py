@@ -17,6 +17,7 @@ class UsageRow:
     """One attempt at one request, rated. Its JSON is what gets hashed, spooled and compared on replay.
 
     ``outcome`` is a `bursar.core.payer.Outcome`; ``quantities`` and ``price_ids`` are keyed by meter.
+    ``project_id`` and ``team_id`` are where the key was when the request was admitted.
     A row with ``from_mark`` is progress, not an end: the attempt's final row replaces it as a later revision.
     """
 
@@ -56,6 +57,8 @@ class UsageRow:
     provider_request_id: str | None
     end_user: str | None
     from_mark: bool
+    project_id: UUID | None = None
+    team_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

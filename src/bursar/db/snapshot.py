@@ -63,7 +63,8 @@ QUESTIONS: Final[Mapping[str, LiteralString]] = {
     "organisation_limits": "SELECT id, limits FROM organisation WHERE limits <> '{}'",
     # Of keys that are limited together: a member's are those he made.
     "group_limits": """
-        SELECT 'member' AS kind, organisation_id, member_id AS id, limits FROM member_limit WHERE limits <> '{}'
+        SELECT 'member' AS kind, organisation_id, member_id AS id, limits FROM member_limit
+        WHERE limits <> '{}'
         UNION ALL SELECT 'project', organisation_id, id, limits FROM project WHERE limits <> '{}'
         UNION ALL SELECT 'team', organisation_id, id, limits FROM team WHERE limits <> '{}'""",
     # A key's budgets go on to the keys it was rotated to: they count together.

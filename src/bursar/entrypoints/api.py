@@ -33,6 +33,7 @@ from bursar.features.organisations.routes import own_router as own_organisations
 from bursar.features.organisations.routes import router as organisations
 from bursar.features.own_keys.routes import router as own_keys
 from bursar.features.prices.routes import router as prices
+from bursar.features.projects.routes import router as projects
 from bursar.features.providers.routes import router as providers
 from bursar.features.usage.routes import router as usage
 from bursar.features.wallet.routes import router as wallet
@@ -57,6 +58,7 @@ ROUTERS = (
     keys,
     limits,
     budgets,
+    projects,
     wallet,
     usage,
     own_keys,

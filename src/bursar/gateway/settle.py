@@ -175,6 +175,8 @@ def usage_row(  # noqa: PLR0913 - the same
         provider_request_id=_short(attempt.exchange.measured.provider_request_id),
         end_user=_short(call.end_user),
         from_mark=from_mark,
+        project_id=key.project_id,
+        team_id=key.team_id,
     )
 
 

@@ -61,6 +61,7 @@ class KeyRecord:
 
     `limits`: None when there are none but `requests_per_min`. `addresses`: where it may be used from, None:
     everywhere.
+    `project_id`, `team_id`: where the key is; None: in no project.
     `rules`: None for an organisation that has none. `keeps_responses`: answers are kept to be referred to.
     """
 
@@ -77,6 +78,8 @@ class KeyRecord:
     keeps_responses: bool = False
     limits: KeyLimits | None = None
     addresses: Networks | None = None
+    project_id: UUID | None = None
+    team_id: UUID | None = None
 
     def allows(self, *names: str) -> bool:
         """True when the key is not restricted, or one of the model's names is on its list."""
@@ -215,6 +218,8 @@ def _key(rules: Mapping[UUID, Rules], book: RuleBook, row: Mapping[str, Any]) ->
         limits=book.of_key(row),
         addresses=addresses_of(row),
         keeps_responses=row.get("store_responses") is True,
+        project_id=row.get("project_id"),
+        team_id=row.get("team_id"),
     )
 
 

@@ -6,6 +6,7 @@ from bursar.db.engine import ReadSession, Transaction
 from bursar.entrypoints.commands.session import EXIT_USAGE, id_in, refuse
 from bursar.features.limits import service as limits
 from bursar.features.organisations import service as organisations
+from bursar.features.projects import service as projects
 from bursar.features.providers import service as providers
 
 
@@ -33,6 +34,16 @@ async def group_of(
                 return limits.Group(kind, organisation, found)
             return await limits.find_group(read, kind, organisation, given[kind])
     return None
+
+
+async def team_id(read: ReadSession | Transaction, organisation: UUID, named: str) -> UUID:
+    """Raises `TeamNotFound`."""
+    return id_in(named) or await projects.find_team(read, organisation, named)
+
+
+async def project_id(read: ReadSession | Transaction, organisation: UUID, named: str) -> UUID:
+    """Raises `ProjectNotFound`."""
+    return id_in(named) or await projects.find_project(read, organisation, named)
 
 
 async def provider_id(read: ReadSession | Transaction, named: str) -> UUID:

@@ -12,6 +12,9 @@ KeyId = Annotated[str, typer.Argument(help="The key's id, from `bursar key list`
 Models = Annotated[
     list[str] | None, typer.Option("--model", help="A model it may use, or a pattern; may be repeated.")
 ]
+Project = Annotated[
+    str | None, typer.Option("--project", help="A project of the organisation: its name or id.")
+]
 Rpm = Annotated[int | None, typer.Option("--requests-per-minute", help="Absent: 60.")]
 Expires = Annotated[str | None, typer.Option("--expires-at", help="Such as 2027-01-31T00:00:00Z.")]
 
@@ -21,14 +24,15 @@ def create(
     organisation: Organisation,
     name: Annotated[str, typer.Argument(help="What it is for.")],
     *,
+    project: Project = None,
     model: Models = None,
     requests_per_minute: Rpm = None,
     expires_at: Expires = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key. Its secret is printed this once."""
+    """Make a key, in the project `Default` unless another is named. Its secret is printed this once."""
     from bursar.db.engine import Transaction
-    from bursar.entrypoints.commands.finding import organisation_id
+    from bursar.entrypoints.commands.finding import organisation_id, project_id
     from bursar.entrypoints.commands.session import asked, transact
     from bursar.entrypoints.commands.telling import tell
     from bursar.features.keys import schemas, service
@@ -43,7 +47,10 @@ def create(
     )
 
     async def work(control: Control, tx: Transaction) -> schemas.IssuedKey:
-        return await service.create_key(tx, await organisation_id(tx, organisation), wanted, control=control)
+        named = await organisation_id(tx, organisation)
+        if project is not None:
+            wanted.project_id = await project_id(tx, named, project)
+        return await service.create_key(tx, named, wanted, control=control)
 
     tell(transact(work), as_json=as_json)
 
@@ -64,7 +71,16 @@ def list_all(
     async def work(_control: Control, read: ReadSession) -> Page[schemas.Key]:
         return await service.list_keys(read, await organisation_id(read, organisation), page(limit, cursor))
 
-    columns = ("id", "name", "visible", "active", "requests_per_minute", "allowed_models", "expires_at")
+    columns = (
+        "id",
+        "name",
+        "project_id",
+        "visible",
+        "active",
+        "requests_per_minute",
+        "allowed_models",
+        "expires_at",
+    )
     tell_page(look(work), columns, as_json=as_json)
 
 
@@ -74,14 +90,15 @@ def change(
     key: KeyId,
     *,
     name: Annotated[str | None, typer.Option(help="A new name.")] = None,
+    project: Project = None,
     model: Models = None,
     requests_per_minute: Rpm = None,
     expires_at: Expires = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rename a key or change what it may do."""
+    """Rename a key, move it to another project, or change what it may do."""
     from bursar.db.engine import Transaction
-    from bursar.entrypoints.commands.finding import organisation_id
+    from bursar.entrypoints.commands.finding import organisation_id, project_id
     from bursar.entrypoints.commands.session import a_uuid, asked, transact
     from bursar.entrypoints.commands.telling import tell
     from bursar.features.keys import schemas, service
@@ -98,6 +115,8 @@ def change(
 
     async def work(control: Control, tx: Transaction) -> schemas.Key:
         named = await organisation_id(tx, organisation)
+        if project is not None:
+            wanted.project_id = await project_id(tx, named, project)
         return await service.change_key(tx, named, key_id, wanted, edge=control.edge)
 
     tell(transact(work), as_json=as_json)

@@ -43,6 +43,16 @@ def transact(work: Callable[[Control, Transaction], Awaitable[Result]]) -> Resul
     return run(writing)
 
 
+def keep_accounts(work: Callable[[Control, Transaction], Awaitable[Result]]) -> Result:
+    """Run `work` as what keeps people's accounts in one transaction."""
+
+    async def writing(control: Control) -> Result:
+        async with control.database.transaction(accounts=True) as tx:
+            return await work(control, tx)
+
+    return run(writing)
+
+
 def look(work: Callable[[Control, ReadSession], Awaitable[Result]]) -> Result:
     """Run `work` as the operator; it can only read."""
 
@@ -100,6 +110,16 @@ def moment(text: str | None) -> datetime | None:
         return TypeAdapter(Moment).validate_python(text)
     except ValidationError as error:
         refuse("invalid_request", f"{text}: {error.errors()[0]['msg']}", EXIT_USAGE)
+
+
+def tags_in(texts: list[str] | None) -> dict[str, str] | None:
+    """`name=text` each; None: none was given."""
+    if not texts:
+        return None
+    pairs = [text.partition("=") for text in texts]
+    if not all(sign for _, sign, _ in pairs):
+        refuse("invalid_request", "--tag: such as cost-center=42", EXIT_USAGE)
+    return {name: value for name, _, value in pairs}
 
 
 def occasion(control: Control, key: str | None) -> Occasion:

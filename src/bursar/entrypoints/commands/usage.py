@@ -59,7 +59,7 @@ def list_all(
 def summary(
     organisation: Organisation,
     *,
-    by: Annotated[str, typer.Option(help="day, model, key or provider.")] = "day",
+    by: Annotated[str, typer.Option(help="day, model, key, project, team or provider.")] = "day",
     since: Since = None,
     until: Until = None,
     model: Model = None,

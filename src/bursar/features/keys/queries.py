@@ -23,6 +23,7 @@ _SHOWN = sa.select(
     api_key.c.expires_at,
     api_key.c.revoked_at,
     api_key.c.rotated_from,
+    api_key.c.project_id,
 )
 
 

@@ -27,6 +27,9 @@ RequestsPerMinute = Annotated[int, Field(ge=1, le=REQUESTS_PER_MINUTE_MAX)]
 
 class NewKey(Body):
     name: Name
+    project_id: UUID | None = Field(
+        default=None, description="Absent: the project `Default`, made when first needed."
+    )
     allowed_models: AllowedModels | None = Field(default=None, description="Absent: every model.")
     requests_per_minute: RequestsPerMinute | None = Field(default=None, description="Absent: 60.")
     expires_at: Moment | None = Field(default=None, description="Absent: never.")
@@ -36,6 +39,9 @@ class KeyChange(Body):
     """Only what is given changes; `null` lifts a restriction."""
 
     name: Name | None = None
+    project_id: UUID | None = Field(
+        default=None, description="Another project: what was used until now stays with the old one."
+    )
     allowed_models: AllowedModels | None = None
     requests_per_minute: RequestsPerMinute | None = None
     expires_at: Moment | None = None
@@ -53,6 +59,7 @@ class Rotation(Body):
 class Key(BaseModel):
     id: UUID
     organisation_id: UUID
+    project_id: UUID | None = Field(description="`null`: a key of before there were projects.")
     name: str
     visible: str = Field(description="The first 13 characters, to recognise it by.")
     active: bool = Field(description="Not revoked. An expired key stays active and opens nothing.")

@@ -10,6 +10,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bursar.db.engine import ReadSession, Transaction
+from bursar.db.projects import default_project, is_open
+from bursar.db.tables import project
 from bursar.features.keys import queries
 from bursar.features.keys.schemas import IssuedKey, Key, KeyChange, NewKey, Rotation
 from bursar.rest.control import Control
@@ -53,6 +55,15 @@ class ModelUnknown(Invalid):
     code = "model_unknown"
 
 
+class ProjectUnknown(Invalid):
+    """Also one that is archived."""
+
+    code = "project_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("body.project_id: this organisation has no such project in use")
+
+
 class ExpiryPast(Invalid):
     code = "expiry_past"
 
@@ -71,7 +82,7 @@ async def create_key(
     """Make a key. Its secret is in the answer and nowhere else. `created_by`: the person; None: an operator.
 
     Raises:
-        OrganisationNotFound, OrganisationClosed, ModelUnknown, ExpiryPast
+        OrganisationNotFound, OrganisationClosed, ModelUnknown, ExpiryPast, ProjectUnknown
     """
     await _check_organisation(tx, organisation_id)
     await _check_models(tx, wanted.allowed_models)
@@ -85,6 +96,7 @@ async def create_key(
         {
             "id": control.edge.new_id(),
             "organisation_id": organisation_id,
+            "project_id": await _project(tx, organisation_id, wanted.project_id, control.edge),
             "name": wanted.name,
             "allowed_models": wanted.allowed_models,
             "limits": {LIMIT_NAME: limit},
@@ -116,11 +128,14 @@ async def list_keys(read: ReadSession, organisation_id: UUID, asked: PageAsked) 
 async def change_key(
     tx: Transaction, organisation_id: UUID, key_id: UUID, change: KeyChange, *, edge: Edge
 ) -> Key:
-    """Raises `KeyNotFound`, `KeyNotUsable`, `ModelUnknown`, `ExpiryPast`."""
+    """Raises `KeyNotFound`, `KeyNotUsable`, `ModelUnknown`, `ExpiryPast`, `ProjectUnknown`."""
     row = await _usable(tx, organisation_id, key_id, now=None)
     given = change.model_dump(exclude_unset=True)
-    if given.get("name", "") is None:
-        raise Invalid("body.name: must not be null")
+    for name in ("name", "project_id"):
+        if name in given and given[name] is None:
+            raise Invalid(f"body.{name}: must not be null")
+    if "project_id" in given:
+        await _project(tx, organisation_id, given["project_id"], edge)
     await _check_models(tx, given.get("allowed_models"))
     _check_expiry(given.get("expires_at"), edge.now())
     if "requests_per_minute" in given:
@@ -176,6 +191,7 @@ async def rotate_key(  # noqa: PLR0913 - who turns which key how
             "created_by": created_by or old["created_by"],
             "expires_at": old["expires_at"],
             "rotated_from": key_id,
+            "project_id": old["project_id"],
         },
     )
     ending = end if old["expires_at"] is None else min(end, old["expires_at"])
@@ -210,6 +226,15 @@ async def _check_models(tx: Transaction, names: list[str] | None) -> None:
     unknown = sorted(set(plain) - await queries.known_model_names(tx, plain)) if plain else []
     if unknown:
         raise ModelUnknown(f"body.allowed_models: no such model: {', '.join(unknown)}", unknown=unknown)
+
+
+async def _project(tx: Transaction, organisation_id: UUID, named: UUID | None, edge: Edge) -> UUID:
+    """The one named, or the default one. Raises `ProjectUnknown`."""
+    if named is None:
+        return await default_project(tx, organisation_id, now=edge.now(), new_id=edge.new_id)
+    if not await is_open(tx, project, organisation_id, named):
+        raise ProjectUnknown
+    return named
 
 
 def _check_expiry(expires_at: datetime | None, now: datetime) -> None:

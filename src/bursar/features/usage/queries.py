@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bursar.db.engine import ReadSession
-from bursar.db.tables import api_key, organisation, platform_fee, price, provider, usage
+from bursar.db.tables import api_key, organisation, platform_fee, price, project, provider, team, usage
 
 _KEY = (usage.c.started_at, usage.c.request_id, usage.c.attempt, usage.c.revision)
 _SHOWN = (
@@ -41,6 +41,8 @@ class Wanted:
     until: datetime
     model: str | None = None
     api_key_id: UUID | None = None
+    project_id: UUID | None = None
+    team_id: UUID | None = None
     provider_id: UUID | None = None
     outcome: str | None = None
     status: int | None = None
@@ -50,6 +52,8 @@ class Wanted:
         exact: dict[sa.ColumnElement[Any], object] = {
             usage.c.model: self.model,
             usage.c.api_key_id: self.api_key_id,
+            usage.c.project_id: self.project_id,
+            usage.c.team_id: self.team_id,
             usage.c.provider_id: self.provider_id,
             usage.c.outcome: self.outcome,
             usage.c.status: self.status,
@@ -121,6 +125,9 @@ def _bucket(by: str) -> sa.ColumnElement[str]:
             return sa.cast(usage.c.model, sa.Text)
         case "key":
             return sa.cast(usage.c.api_key_id, sa.Text)
+        case "project" | "team":
+            column = usage.c.project_id if by == "project" else usage.c.team_id
+            return sa.func.coalesce(sa.cast(column, sa.Text), "")
         case _:
             return sa.func.coalesce(provider.c.slug, "")
 
@@ -179,6 +186,10 @@ async def quantities(read: ReadSession, wanted: Wanted, *, by: str) -> Sequence[
     return (await read.execute(question)).mappings().all()
 
 
-async def key_names(read: ReadSession, organisation_id: UUID) -> dict[str, str]:
-    question = sa.select(api_key.c.id, api_key.c.name).where(api_key.c.organisation_id == organisation_id)
+async def names(read: ReadSession, organisation_id: UUID, *, by: str) -> dict[str, str]:
+    """Of an organisation's keys, projects or teams, archived ones too; of anything else none."""
+    table = {"key": api_key, "project": project, "team": team}.get(by)
+    if table is None:
+        return {}
+    question = sa.select(table.c.id, table.c.name).where(table.c.organisation_id == organisation_id)
     return {str(row["id"]): row["name"] for row in (await read.execute(question)).mappings()}

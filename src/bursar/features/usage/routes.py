@@ -26,6 +26,8 @@ def filters(  # noqa: PLR0913, PLR0917 - each is one filter of the listing
     until: Annotated[Moment | None, Query(description="Absent: now. Not included.")] = None,
     model: ModelName | None = None,
     api_key_id: UUID | None = None,
+    project_id: UUID | None = None,
+    team_id: UUID | None = None,
     provider_id: UUID | None = None,
     outcome: EndedHow | None = None,
     status: Annotated[int | None, Query(ge=0, le=HTTP_STATUS_MAX)] = None,
@@ -36,6 +38,8 @@ def filters(  # noqa: PLR0913, PLR0917 - each is one filter of the listing
         until=until,
         model=model,
         api_key_id=api_key_id,
+        project_id=project_id,
+        team_id=team_id,
         provider_id=provider_id,
         outcome=outcome,
         status=status,
@@ -63,7 +67,7 @@ async def summarise_usage(
     narrowed: Narrowed,
     by: SummaryBy = "day",
 ) -> Summary:
-    """Add up requests by day, model, key or provider."""
+    """Add up requests by day, model, key, project, team or provider."""
     wanted = narrowed.wanted(organisation_id, control.edge.now())
     return await service.summarise(read, wanted, by=by)
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from bursar.core.payer import Outcome
 
-SummaryBy = Literal["day", "model", "key", "provider"]
+SummaryBy = Literal["day", "model", "key", "project", "team", "provider"]
 EndedHow = Outcome
 
 
@@ -21,6 +21,8 @@ class UsageRow(BaseModel):
     started_at: datetime
     finished_at: datetime
     api_key_id: UUID
+    project_id: UUID | None = Field(description="Where the key was when the request was admitted.")
+    team_id: UUID | None
     provider_id: UUID | None
     provider: str | None = Field(description="The provider's short name.")
     model: str
@@ -74,8 +76,11 @@ class ExplainedRequest(BaseModel):
 
 
 class SummaryItem(BaseModel):
-    bucket: str = Field(description="A UTC day, a model, a key's id or a provider's short name.")
-    label: str | None = Field(default=None, description="A key's name.")
+    bucket: str = Field(
+        description="A UTC day, a model, the id of a key, project or team, a provider's short name; empty: "
+        "of none."
+    )
+    label: str | None = Field(default=None, description="The name of a key, project or team.")
     requests: int
     failed: int = Field(description="Attempts answered with a status of 400 or above.")
     input_tokens: int

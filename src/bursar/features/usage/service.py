@@ -61,6 +61,8 @@ class Filters:
     until: datetime | None = None
     model: str | None = None
     api_key_id: UUID | None = None
+    project_id: UUID | None = None
+    team_id: UUID | None = None
     provider_id: UUID | None = None
     outcome: str | None = None
     status: int | None = None
@@ -84,6 +86,8 @@ class Filters:
             until=until,
             model=self.model,
             api_key_id=self.api_key_id,
+            project_id=self.project_id,
+            team_id=self.team_id,
             provider_id=self.provider_id,
             outcome=self.outcome,
             status=self.status,
@@ -169,13 +173,13 @@ def _explained(revisions: Sequence[sa.RowMapping], terms: Terms) -> ExplainedAtt
 
 
 async def summarise(read: ReadSession, wanted: Wanted, *, by: SummaryBy) -> Summary:
-    """Sums by day, model, key or provider. Raises `OrganisationNotFound`."""
+    """Sums by day, model, key, project, team or provider. Raises `OrganisationNotFound`."""
     await _check_organisation(read, wanted.organisation_id)
     rows = await queries.totals(read, wanted, by=by, limit=BUCKETS_MAX + 1)
     classes: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for row in await queries.quantities(read, wanted, by=by):
         classes[row["bucket"], row["asset"]][row["meter"]] = row["quantity"]
-    names = await queries.key_names(read, wanted.organisation_id) if by == "key" else {}
+    names = await queries.names(read, wanted.organisation_id, by=by)
     return Summary(
         by=by,
         since=wanted.since,
