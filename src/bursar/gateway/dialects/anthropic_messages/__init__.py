@@ -1,11 +1,8 @@
 """Anthropic's messages."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from bursar.adapters.providers import Attempt, PassThrough, Provider
 from bursar.core.chat import ChatRequest
-from bursar.gateway.dialects import Asked, Call, Exchange, Writer
+from bursar.gateway.dialects import Call, Exchange, Writer
 from bursar.gateway.dialects.anthropic_messages.canonical import canonical
 from bursar.gateway.dialects.anthropic_messages.errors import error_body
 from bursar.gateway.dialects.anthropic_messages.passing import PassThroughExchange
@@ -17,9 +14,8 @@ class AnthropicMessages:
     """`POST /v1/messages`."""
 
     name = DIALECT
-
-    def read(self, body: bytes, asked: Asked) -> Call:
-        return read(body, asked)
+    read = staticmethod(read)
+    error_body = staticmethod(error_body)
 
     def canonical(self, call: Call, provider: Provider) -> ChatRequest:  # noqa: ARG002 - translators refuse themselves
         return canonical(call.raw)
@@ -29,13 +25,3 @@ class AnthropicMessages:
 
     def passing(self, call: Call, provider: Provider, surface: PassThrough, attempt: Attempt) -> Exchange:
         return PassThroughExchange(call, provider, surface, attempt)
-
-    def error_body(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        param: str | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        return error_body(status, code, message, param, extra)

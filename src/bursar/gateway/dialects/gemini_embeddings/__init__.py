@@ -1,11 +1,8 @@
 """The Gemini API's embeddings."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from bursar.adapters.providers import Attempt, PassThrough, Provider
 from bursar.core.embedding import EmbeddingAnswer, EmbeddingRequest
-from bursar.gateway.dialects import Asked, Call, Exchange
+from bursar.gateway.dialects import Call, Exchange
 from bursar.gateway.dialects.gemini.errors import error_body
 from bursar.gateway.dialects.gemini_embeddings.canonical import answer_body, canonical
 from bursar.gateway.dialects.gemini_embeddings.passing import PassThroughEmbedding
@@ -16,9 +13,8 @@ class GeminiEmbeddings:
     """`POST /v1beta/models/{model}:embedContent` and `:batchEmbedContents`."""
 
     name = DIALECT
-
-    def read(self, body: bytes, asked: Asked) -> Call:
-        return read(body, asked)
+    read = staticmethod(read)
+    error_body = staticmethod(error_body)
 
     def canonical_embedding(self, call: Call, provider: Provider) -> EmbeddingRequest:  # noqa: ARG002 - the protocol's
         return canonical(call)
@@ -28,13 +24,3 @@ class GeminiEmbeddings:
 
     def passing(self, call: Call, provider: Provider, surface: PassThrough, attempt: Attempt) -> Exchange:
         return PassThroughEmbedding(call, provider, surface, attempt)
-
-    def error_body(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        param: str | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        return error_body(status, code, message, param, extra)

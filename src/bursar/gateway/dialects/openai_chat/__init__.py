@@ -1,11 +1,8 @@
 """OpenAI's chat completions."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from bursar.adapters.providers import Attempt, PassThrough, Provider
 from bursar.core.chat import ChatRequest
-from bursar.gateway.dialects import Asked, Call, Exchange, Writer
+from bursar.gateway.dialects import Call, Exchange, Writer
 from bursar.gateway.dialects.openai_chat.canonical import canonical
 from bursar.gateway.dialects.openai_chat.errors import error_body
 from bursar.gateway.dialects.openai_chat.passing import PassThroughExchange
@@ -18,9 +15,8 @@ class OpenAIChat:
     """`POST /v1/chat/completions`."""
 
     name = DIALECT
-
-    def read(self, body: bytes, asked: Asked) -> Call:
-        return read(body, asked)
+    read = staticmethod(read)
+    error_body = staticmethod(error_body)
 
     def canonical(self, call: Call, provider: Provider) -> ChatRequest:
         refuse_unsupported(call.raw, provider.dispositions)
@@ -31,13 +27,3 @@ class OpenAIChat:
 
     def passing(self, call: Call, provider: Provider, surface: PassThrough, attempt: Attempt) -> Exchange:
         return PassThroughExchange(call, provider, surface, attempt)
-
-    def error_body(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        param: str | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        return error_body(status, code, message, param, extra)

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast, get_args
+from typing import Any
 
 from bursar.core.chat import (
     Audio,
     BadRequest,
     ChatRequest,
-    Effort,
     File,
     Image,
     Part,
@@ -20,11 +19,10 @@ from bursar.core.chat import (
     ToolResult,
     Turn,
 )
+from bursar.gateway.dialects.bodies import wrong
+from bursar.gateway.dialects.openai_words import cache_minutes, effort
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,", re.ASCII)
-_CACHE_LIFE = re.compile(r"([0-9]{1,4})([mh])")
-_MINUTES = {"m": 1, "h": 60}
-_EFFORTS = frozenset(get_args(Effort))
 _NAMES: Mapping[str, str] = {
     "effort": "reasoning_effort",
     "json_schema": "response_format.json_schema",
@@ -50,9 +48,9 @@ def canonical(raw: Mapping[str, Any]) -> ChatRequest:
         tools=tools,
         tool_choice=choice,
         parallel_tools=raw.get("parallel_tool_calls"),
-        effort=_effort(raw.get("reasoning_effort")),
+        effort=effort(raw.get("reasoning_effort"), "reasoning_effort"),
         json_schema=_json_schema(raw.get("response_format")),
-        cache_minutes=_cache_minutes(raw.get("prompt_cache_options")),
+        cache_minutes=cache_minutes(raw.get("prompt_cache_options")),
         end_user=raw.get("safety_identifier") or raw.get("user"),
         service_tier=raw.get("service_tier"),
         json_object=_asks_any_json(raw.get("response_format")),
@@ -69,25 +67,12 @@ def _asks_any_json(response_format: Mapping[str, Any] | None) -> bool:
     return response_format is not None and response_format.get("type") == "json_object"
 
 
-def wrong(param: str, expected: str) -> BadRequest:
-    """The refusal of a value of the wrong shape."""
-    return BadRequest(f"Invalid value for '{param}': expected {expected}.", code="invalid_type", param=param)
-
-
 def text_at(source: object, name: str, place: str) -> str:
     """The string at `name`. Raises `BadRequest` when there is none."""
     value = source.get(name) if isinstance(source, Mapping) else None
     if not isinstance(value, str):
         raise wrong(f"{place}.{name}", "a string")
     return value
-
-
-def _effort(value: str | None) -> Effort | None:
-    if value is None:
-        return None
-    if value not in _EFFORTS:
-        raise wrong("reasoning_effort", f"one of {', '.join(get_args(Effort))}")
-    return cast("Effort", value)
 
 
 def _json_schema(response_format: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -98,16 +83,6 @@ def _json_schema(response_format: Mapping[str, Any] | None) -> Mapping[str, Any]
     if not isinstance(schema, Mapping):
         raise wrong("response_format.json_schema.schema", "a JSON schema")
     return schema
-
-
-def _cache_minutes(options: Mapping[str, Any] | None) -> int | None:
-    life = (options or {}).get("ttl")
-    if life is None:
-        return None
-    match = _CACHE_LIFE.fullmatch(life) if isinstance(life, str) else None
-    if match is None:
-        raise wrong("prompt_cache_options.ttl", "a duration such as 30m")
-    return int(match[1]) * _MINUTES[match[2]]
 
 
 def _turns(messages: list[dict[str, Any]]) -> tuple[Turn, ...]:

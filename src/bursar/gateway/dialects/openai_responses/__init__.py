@@ -1,12 +1,9 @@
 """OpenAI's Responses API."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from bursar.adapters.providers import Attempt, PassThrough, Provider
 from bursar.adapters.providers.openai_responses.rules import refuse_unsupported
 from bursar.core.chat import ChatRequest
-from bursar.gateway.dialects import Asked, Call, Exchange, Writer
+from bursar.gateway.dialects import Call, Exchange, Writer
 from bursar.gateway.dialects.openai_chat.errors import error_body
 from bursar.gateway.dialects.openai_responses.canonical import canonical
 from bursar.gateway.dialects.openai_responses.dispositions import DISPOSITION
@@ -19,9 +16,8 @@ class OpenAIResponses:
     """`POST /v1/responses`."""
 
     name = DIALECT
-
-    def read(self, body: bytes, asked: Asked) -> Call:
-        return read(body, asked)
+    read = staticmethod(read)
+    error_body = staticmethod(error_body)
 
     def canonical(self, call: Call, provider: Provider) -> ChatRequest:  # noqa: ARG002 - one table for all
         refuse_unsupported(call.raw, DISPOSITION)
@@ -32,13 +28,3 @@ class OpenAIResponses:
 
     def passing(self, call: Call, provider: Provider, surface: PassThrough, attempt: Attempt) -> Exchange:
         return PassThroughExchange(call, provider, surface, attempt)
-
-    def error_body(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        param: str | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        return error_body(status, code, message, param, extra)

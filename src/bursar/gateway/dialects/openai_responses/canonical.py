@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, NamedTuple, cast, get_args
+from typing import Any, Final, Literal, NamedTuple
 
 from bursar.adapters.providers.openai_responses.rules import REDACTED, SIGNED, kind_of
 from bursar.core.chat import (
     ChatRequest,
-    Effort,
     File,
     Image,
     Part,
@@ -20,6 +19,7 @@ from bursar.core.chat import (
     Turn,
 )
 from bursar.gateway.dialects.bodies import wrong
+from bursar.gateway.dialects.openai_words import cache_minutes, effort
 
 NAMES: Final[Mapping[str, str]] = {
     "max_tokens": "max_output_tokens",
@@ -34,9 +34,6 @@ NAMES: Final[Mapping[str, str]] = {
 """What this dialect calls the canonical fields that have another name here."""
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,", re.ASCII)
-_CACHE_LIFE = re.compile(r"([0-9]{1,4})([mh])")
-_MINUTES = {"m": 1, "h": 60}
-_EFFORTS = frozenset(get_args(Effort))
 _ROLES: Mapping[str, Literal["system", "user", "assistant"]] = {
     "system": "system",
     "developer": "system",
@@ -59,10 +56,10 @@ def canonical(raw: Mapping[str, Any]) -> ChatRequest:
         tools=tools,
         tool_choice=choice,
         parallel_tools=raw.get("parallel_tool_calls"),
-        effort=_effort((raw.get("reasoning") or {}).get("effort")),
+        effort=effort((raw.get("reasoning") or {}).get("effort"), "reasoning.effort"),
         json_schema=_json_schema(wanted),
         json_object=wanted.get("type") == "json_object",
-        cache_minutes=_cache_minutes(raw.get("prompt_cache_options")),
+        cache_minutes=cache_minutes(raw.get("prompt_cache_options")),
         end_user=raw.get("safety_identifier") or raw.get("user"),
         service_tier=raw.get("service_tier"),
         names=NAMES,
@@ -77,14 +74,6 @@ def text_at(source: Mapping[str, Any], name: str, place: str) -> str:
     return value
 
 
-def _effort(value: Any) -> Effort | None:
-    if value is None:
-        return None
-    if value not in _EFFORTS:
-        raise wrong("reasoning.effort", f"one of {', '.join(get_args(Effort))}")
-    return cast("Effort", value)
-
-
 def _json_schema(wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if wanted.get("type") != "json_schema":
         return None
@@ -92,16 +81,6 @@ def _json_schema(wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if not isinstance(schema, Mapping):
         raise wrong("text.format.schema", "a JSON schema")
     return schema
-
-
-def _cache_minutes(options: Mapping[str, Any] | None) -> int | None:
-    life = (options or {}).get("ttl")
-    if life is None:
-        return None
-    match = _CACHE_LIFE.fullmatch(life) if isinstance(life, str) else None
-    if match is None:
-        raise wrong("prompt_cache_options.ttl", "a duration such as 30m")
-    return int(match[1]) * _MINUTES[match[2]]
 
 
 # What was said
