@@ -205,3 +205,8 @@ def may_give(giver: MemberRole | None, role: MemberRole) -> bool:
     if role not in GIVEN_ROLES:
         return False
     return giver is None or member_permissions(role) <= member_permissions(giver)
+
+
+def operator_may_give(giver: OperatorRole | None, given: OperatorRole) -> bool:
+    """Nobody gives more than he has; finance and support are no part of each other."""
+    return giver in {OperatorRole.SUPERADMIN, given}

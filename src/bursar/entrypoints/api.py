@@ -22,12 +22,14 @@ from bursar.entrypoints.counters import shared_counters
 from bursar.features.accounts.auth_routes import router as auth
 from bursar.features.accounts.key_routes import router as well_known
 from bursar.features.accounts.me_routes import router as me
+from bursar.features.audit.routes import router as audit
 from bursar.features.budgets.routes import router as budgets
 from bursar.features.keys.routes import router as keys
 from bursar.features.limits.routes import router as limits
 from bursar.features.members.invited_routes import router as invited
 from bursar.features.members.routes import router as members
 from bursar.features.models.routes import router as models
+from bursar.features.operators.routes import people_router as operator_people
 from bursar.features.operators.routes import router as operators
 from bursar.features.organisations.routes import own_router as own_organisations
 from bursar.features.organisations.routes import router as organisations
@@ -36,7 +38,9 @@ from bursar.features.prices.routes import router as prices
 from bursar.features.projects.routes import router as projects
 from bursar.features.providers.routes import router as providers
 from bursar.features.usage.routes import router as usage
+from bursar.features.view_as.routes import router as view_as
 from bursar.features.wallet.routes import router as wallet
+from bursar.features.webhooks.routes import router as webhooks
 from bursar.rest import problems
 from bursar.rest.body_limit import BodyLimit
 from bursar.rest.callers import CSRF_HEADER, Public
@@ -66,6 +70,10 @@ ROUTERS = (
     models,
     prices,
     operators,
+    webhooks,
+    operator_people,
+    view_as,
+    audit,
 )
 DESCRIPTION = (
     "Control plane of Bursar. Amounts and prices are decimal strings. Failures are "
@@ -87,6 +95,7 @@ def control_of(settings: Settings, database_url: str, *, actor: str = "") -> Con
             trusted_proxies=Networks(networks_in(settings.trusted_proxies)),
             operator_addresses=Networks(networks_in(settings.operator_addresses)),
             public_url=settings.public_url.rstrip("/"),
+            webhooks_to_loopback=settings.webhooks_to_loopback,
             origins=tuple(networks_in(settings.cors_origins)),
             sign_up=sign_up_policy(settings),
         ),

@@ -29,6 +29,9 @@ TYPE: Final = "at+jwt"
 AUDIENCE: Final = "bursar-api"
 ISSUER: Final = "bursar"
 LIFE: Final = timedelta(minutes=15)
+LIFE_MAX: Final = timedelta(hours=1)
+"""Of a token that has no refresh token beside it."""
+
 SIGNED_WITH_FOR: Final = timedelta(days=30)
 """A key signs for so long; then a new one does, and the old one verifies for one token's life more."""
 
@@ -112,12 +115,21 @@ def _claims(token: str, public: OKPKey, now: datetime) -> Claims:
     return claims
 
 
-async def sign(
-    tx: Transaction, seal: Seal, now: datetime, *, user_id: UUID, session_id: UUID
+async def sign(  # noqa: PLR0913 - a token has so many parts
+    tx: Transaction,
+    seal: Seal,
+    now: datetime,
+    *,
+    user_id: UUID,
+    session_id: UUID,
+    life: timedelta = LIFE,
 ) -> tuple[str, datetime]:
-    """A new access token and when it ends. The first call of a month makes the month's key."""
+    """A new access token and when it ends. The first call of a month makes the month's key.
+
+    `life`: at most `LIFE_MAX`.
+    """
     key_id, private = await _signing_key(tx, seal, now)
-    expires_at = (now + LIFE).replace(microsecond=0)
+    expires_at = (now + min(life, LIFE_MAX)).replace(microsecond=0)
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -175,7 +187,7 @@ async def key_set(database: Database, now: datetime) -> dict[str, Sequence[dict[
 async def _valid_keys(database: Database, now: datetime) -> Sequence[sa.RowMapping]:
     """Those that sign, and those that signed what may not have expired: a new one a month."""
     async with database.read(accounts=True) as read:
-        return (await read.execute(_VALID, {"since": now - LIFE})).mappings().all()
+        return (await read.execute(_VALID, {"since": now - LIFE_MAX})).mappings().all()
 
 
 def _public_key(raw: bytes) -> OKPKey:

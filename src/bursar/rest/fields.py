@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -11,6 +12,7 @@ NAME_LENGTH_MAX = 100
 TEXT_LENGTH_MAX = 500
 MODEL_LENGTH_MAX = 128
 AMOUNT_LENGTH_MAX = 40
+NETWORK_LENGTH_MAX = 64
 # RFC 5321: the longest address a mail server must take.
 EMAIL_LENGTH_MAX = 254
 EMAIL_SHAPE = re.compile(r"^[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]+\.[^\s@<>()\[\],;:\\\"]{2,}$")
@@ -33,6 +35,14 @@ def email_address(text: str) -> str:
     return text
 
 
+def network(text: str) -> str:
+    """An address or a network, as it is written canonically."""
+    try:
+        return str(ip_network(text.strip()))
+    except ValueError:
+        raise ValueError("must be an address or a network such as 192.0.2.0/24 or 2001:db8::/32") from None
+
+
 def sensible_time(moment: datetime) -> datetime:
     if not YEAR_MIN <= moment.year <= YEAR_MAX:
         raise ValueError(f"must lie between the years {YEAR_MIN} and {YEAR_MAX}")
@@ -53,6 +63,7 @@ Email = Annotated[
     AfterValidator(email_address),
 ]
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=MODEL_LENGTH_MAX, pattern=MODEL_SHAPE)]
+Network = Annotated[str, StringConstraints(max_length=NETWORK_LENGTH_MAX), AfterValidator(network)]
 Moment = Annotated[AwareDatetime, AfterValidator(sensible_time)]
 AmountText = Annotated[
     str,

@@ -14,6 +14,7 @@ def token(
     name: Annotated[str, typer.Argument(help="Whose token it is.")] = "operator",
     *,
     expires_at: Annotated[str | None, typer.Option(help="Absent: never.")] = None,
+    role: Annotated[str, typer.Option(help="superadmin, finance or support.")] = "superadmin",
     as_json: AsJson = False,
 ) -> None:
     """Make an operator token. It is printed this once: alone on standard output, for scripts."""
@@ -21,7 +22,7 @@ def token(
     from bursar.entrypoints.commands.telling import tell
     from bursar.features.operators import schemas, service
 
-    wanted = asked(schemas.NewToken, name=name, expires_at=expires_at)
+    wanted = asked(schemas.NewToken, name=name, expires_at=expires_at, role=role)
     made = transact(lambda control, tx: service.create_token(tx, wanted, edge=control.edge))
     if as_json:
         tell(made, as_json=True)
@@ -38,7 +39,8 @@ def tokens(*, limit: Limit = 50, cursor: Cursor = None, as_json: AsJson = False)
     from bursar.features.operators import service
 
     found = look(lambda _control, read: service.list_tokens(read, page(limit, cursor)))
-    tell_page(found, ("id", "name", "visible", "created_at", "expires_at", "revoked_at"), as_json=as_json)
+    shown = ("id", "name", "role", "visible", "created_at", "expires_at", "revoked_at")
+    tell_page(found, shown, as_json=as_json)
 
 
 @app.command()

@@ -1,30 +1,18 @@
 """What limits look like from outside."""
 
 from datetime import datetime
-from ipaddress import ip_network
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
-from bursar.rest.fields import MODEL_LENGTH_MAX
+from bursar.rest.fields import MODEL_LENGTH_MAX, Network
 from bursar.rest.limit_fields import Rates
 
 # A key is for one program; more than this is better said with a pattern or another key.
 NARROWED_MAX: Final = 50
 ADDRESSES_MAX: Final = 200
-ADDRESS_LENGTH_MAX: Final = 64
 
-
-def network(text: str) -> str:
-    """An address or a network, as it is written canonically."""
-    try:
-        return str(ip_network(text.strip()))
-    except ValueError:
-        raise ValueError("must be an address or a network such as 192.0.2.0/24 or 2001:db8::/32") from None
-
-
-Network = Annotated[str, StringConstraints(max_length=ADDRESS_LENGTH_MAX), AfterValidator(network)]
 Pattern = Annotated[
     str,
     StringConstraints(

@@ -17,6 +17,8 @@ _SHOWN = sa.select(
     operator_token.c.created_at,
     operator_token.c.expires_at,
     operator_token.c.revoked_at,
+    operator_token.c.role,
+    operator_token.c.allowed_addresses,
 )
 
 

@@ -4,13 +4,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from bursar.core.permissions import OperatorRole, operator_may_give
 from bursar.db.engine import ReadSession, Transaction
 from bursar.features.operators import queries
 from bursar.features.operators.schemas import IssuedToken, NewToken, Token
 from bursar.rest.callers import OPERATOR_TOKEN_PREFIX
 from bursar.rest.edge import Edge
 from bursar.rest.paging import Page, PageAsked, cut_page, uuid_key
-from bursar.rest.problems import Invalid, NotFound
+from bursar.rest.problems import Forbidden, Invalid, NotFound
 from bursar.rest.secret_text import issue
 
 
@@ -28,9 +29,26 @@ class ExpiryPast(Invalid):
         super().__init__("body.expires_at: must lie in the future.")
 
 
-async def create_token(tx: Transaction, wanted: NewToken, *, edge: Edge) -> IssuedToken:
-    """Make a token. Its secret is in the answer and nowhere else. Raises `ExpiryPast`."""
-    now = edge.now()
+class RoleAboveOwn(Forbidden):
+    code = "role_above_own"
+
+    def __init__(self) -> None:
+        super().__init__("Nobody gives more than he has: this role is above yours.")
+
+
+async def create_token(
+    tx: Transaction, wanted: NewToken, *, edge: Edge, giver: OperatorRole = OperatorRole.SUPERADMIN
+) -> IssuedToken:
+    """Make a token. Its secret is in the answer and nowhere else.
+
+    `giver`: what who asks is himself; on the command line everything.
+
+    Raises:
+        RoleAboveOwn, ExpiryPast
+    """
+    now, role = edge.now(), wanted.role or giver
+    if not operator_may_give(giver, role):
+        raise RoleAboveOwn
     if wanted.expires_at is not None and wanted.expires_at <= now:
         raise ExpiryPast
     issued = issue(OPERATOR_TOKEN_PREFIX)
@@ -44,6 +62,8 @@ async def create_token(tx: Transaction, wanted: NewToken, *, edge: Edge) -> Issu
             "token_prefix": issued.visible,
             "created_at": now,
             "expires_at": wanted.expires_at,
+            "role": role.value,
+            "allowed_addresses": wanted.allowed_addresses or None,
         },
     )
     token = await _token(tx, token_id)
