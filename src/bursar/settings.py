@@ -109,6 +109,15 @@ class Settings(BaseSettings):
         description="Organisations that one person may own; 0: only operators make organisations.",
     )
 
+    # Webhooks
+    webhooks_to_loopback: bool = Field(
+        default=False,
+        description="For development: customers' webhooks may go to this machine itself, and by http.",
+    )
+    webhooks_every_ms: int = Field(
+        default=1_000, ge=10, description="Pause between rounds of sending webhooks."
+    )
+
     # Keys and limits
     key_prefix: str = Field(
         default="llm_sk_", pattern=r"^[A-Za-z0-9_]{1,16}$", description="First characters of new API keys."

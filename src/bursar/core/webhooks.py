@@ -8,10 +8,12 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from bursar.core.addresses import is_public
 
@@ -54,23 +56,27 @@ class UrlRefused(ValueError):
     """Nothing is sent there; the message says why."""
 
 
-EVENT_TYPES: Final[Mapping[str, str]] = {
-    "webhook.test": "Somebody asked for a test event.",
-    "webhook.disabled": "Another endpoint of the organisation was disabled after days of failures.",
-    "key.created": "An API key was made.",
-    "key.rotated": "An API key got a successor.",
-    "key.revoked": "An API key was revoked.",
-    "member.joined": "Somebody became a member.",
-    "member.changed": "A member has another role.",
-    "member.removed": "Somebody left or was removed.",
-    "organisation.suspended": "The organisation was suspended: its keys are refused.",
-    "organisation.reopened": "The organisation is active again.",
-    "organisation.closed": "The organisation was closed.",
-    "support.viewing": "Support began to see what the organisation's members see.",
-    "balance.low": "Reserved: the balance fell below a threshold.",
-    "budget.alert": "Reserved: a share of a budget is used.",
-}
-"""Every type there is, and what it says. Reserved ones can be subscribed to and are not sent yet."""
+class EventType(StrEnum):
+    """What may happen. Names stay; docs/how-to/webhooks.md says what each one's `data` has."""
+
+    WEBHOOK_TEST = "webhook.test"
+    WEBHOOK_DISABLED = "webhook.disabled"
+    KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
+    MEMBER_JOINED = "member.joined"
+    MEMBER_CHANGED = "member.changed"
+    MEMBER_REMOVED = "member.removed"
+    ORGANISATION_SUSPENDED = "organisation.suspended"
+    ORGANISATION_REOPENED = "organisation.reopened"
+    ORGANISATION_CLOSED = "organisation.closed"
+    SUPPORT_VIEWING = "support.viewing"
+    BALANCE_LOW = "balance.low"
+    BUDGET_ALERT = "budget.alert"
+
+
+RESERVED: Final = frozenset({EventType.BALANCE_LOW, EventType.BUDGET_ALERT})
+"""Can be subscribed to, and are not sent yet."""
 
 
 def new_secret(random_bytes: bytes) -> str:
@@ -101,6 +107,11 @@ def signed_headers(
         "webhook-timestamp": str(timestamp_s),
         "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
     }
+
+
+def message_name(message_id: UUID) -> str:
+    """What a message is called outside: the same at each try, so that receivers know it again."""
+    return f"msg_{message_id.hex}"
 
 
 def pause_ms(tries: int, *, jitter: int, retry_after_s: int | None = None) -> int | None:

@@ -24,8 +24,10 @@ from bursar.entrypoints.books import check_round
 from bursar.entrypoints.children import until_told
 from bursar.entrypoints.rounds import Round, go_round
 from bursar.entrypoints.serve import run_loop
+from bursar.entrypoints.webhooks import webhook_rounds
 from bursar.features.accounts import tasks as accounts
 from bursar.features.providers.tasks import alarm_refused_credential
+from bursar.features.webhooks.tasks import fanning_out
 from bursar.rest.edge import Edge, SystemClock
 from bursar.settings import Settings, secret_key_of
 
@@ -34,6 +36,7 @@ log = structlog.get_logger()
 HANDLERS: Final[Mapping[str, Handler]] = {
     "credential.refused": alarm_refused_credential,
     **accounts.handlers(Edge(SystemClock())),
+    "webhook": fanning_out(Edge(SystemClock())),
 }
 """Topic of an event → what it sets off; features add theirs here."""
 
@@ -104,5 +107,6 @@ def rounds(settings: Settings, database: Database) -> Sequence[Round]:
         Round(name="partitions", every_ms=settings.partitions_every_ms, run=partitions),
         Round(name="responses", every_ms=settings.purge_every_ms, run=responses),
         Round(name="accounts", every_ms=settings.purge_every_ms, run=old_accounts),
+        *webhook_rounds(settings, database, edge),
         Round(name="books", every_ms=settings.check_every_ms, run=lambda: check_round(database, life)),
     ]

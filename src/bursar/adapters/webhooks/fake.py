@@ -33,6 +33,3 @@ class FakeSender:
             raise NotSent("no connection: nobody is there")
         self.received.append(Received(url=url, body=body, headers=headers))
         return self.answers[url]
-
-    async def close(self) -> None:
-        """Nothing to close."""

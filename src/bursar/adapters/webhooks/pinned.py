@@ -25,10 +25,14 @@ WHOLE_TIMEOUT_S: Final = 15.0
 """What the specification recommends at least; a receiver is to answer first and to work later."""
 
 CONNECT_TIMEOUT_S: Final = 5
-CONNECTIONS_MAX: Final = 100
 LOOKUPS_MAX: Final = 16
 """Threads of our own: names whose servers are slow hold up each other and nobody else."""
 
+HEADERS: Final = {
+    "content-type": "application/json",
+    "accept-encoding": "identity",
+    "user-agent": "bursar-webhooks",
+}
 READ_BYTES_MAX: Final = 4_096
 EXCERPT_LENGTH_MAX: Final = 500
 RETRY_AFTER_DIGITS_MAX: Final = 6
@@ -61,13 +65,15 @@ class PinnedSender:
         self._tls = tls
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(LOOKUPS_MAX, thread_name_prefix="webhook lookup")
-        self._session: aiohttp.ClientSession | None = None
 
     async def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Raises `NotSent`."""
         try:
             check_url(url, allows_loopback=self._allows_loopback)
-            async with self._opened().post(url, data=body, headers=headers, allow_redirects=False) as answer:
+            async with (
+                self._session() as session,
+                session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
+            ):
                 return Answer(
                     status=answer.status,
                     excerpt=await _excerpt(answer),
@@ -80,40 +86,28 @@ class PinnedSender:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NotSent(_why(error)) from error
 
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def may_call(self, address: str) -> bool:
         """Whether this very address may be connected to."""
         known = ip_address(address.partition("%")[0])
         return is_public(known) or (self._allows_loopback and known.is_loopback)
 
-    def _opened(self) -> aiohttp.ClientSession:
-        """Made when first used: it belongs to the loop that runs then."""
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=_CheckedResolver(self._lookup, self._threads, self.may_call),
-                socket_factory=self._socket,
-                use_dns_cache=False,
-                force_close=True,
-                limit=CONNECTIONS_MAX,
-                ssl=self._tls or True,
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=CONNECT_TIMEOUT_S),
-                headers={
-                    "content-type": "application/json",
-                    "accept-encoding": "identity",
-                    "user-agent": "bursar-webhooks",
-                },
-                auto_decompress=False,  # a packed answer of a few bytes may unpack to gigabytes
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            )
-        return self._session
+    def _session(self) -> aiohttp.ClientSession:
+        """For one message: nothing of one is left for the next, no connection and no cookie."""
+        connector = aiohttp.TCPConnector(
+            resolver=_CheckedResolver(self._lookup, self._threads, self.may_call),
+            socket_factory=self._socket,
+            use_dns_cache=False,
+            force_close=True,
+            ssl=self._tls or True,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=CONNECT_TIMEOUT_S),
+            headers=HEADERS,
+            auto_decompress=False,  # a packed answer of a few bytes may unpack to gigabytes
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
 
     def _socket(self, wanted: aiohttp.AddrInfoType) -> socket.socket:
         """The last look, also at addresses that were never a name. Raises `AddressRefused`."""

@@ -97,7 +97,7 @@ GRANT SELECT, UPDATE (status, tries, due_at, ended_at) ON webhook_delivery TO bu
 GRANT SELECT ON webhook_message, webhook_attempt TO bursar_api;
 
 GRANT SELECT, UPDATE (status, disabled_reason, failing_since) ON webhook_endpoint TO bursar_worker;
-GRANT SELECT ON webhook_secret TO bursar_worker;
+GRANT SELECT, DELETE ON webhook_secret TO bursar_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_message, webhook_delivery, webhook_attempt TO bursar_worker;
 
 -- Deliveries and attempts are a log of their own.
