@@ -18,12 +18,12 @@ from bursar.features.accounts.schemas import (
     TokenSent,
     Verified,
 )
-from bursar.features.accounts.visits import Visiting
 from bursar.rest.callers import Public
 from bursar.rest.control import Means
 from bursar.rest.cookies import clear_cookies, refresh_token_of, set_cookies
 from bursar.rest.origins import from_our_pages
 from bursar.rest.problems import responses
+from bursar.rest.visits import Visiting
 
 router = APIRouter(prefix="/auth", tags=["auth"], responses=responses(429))
 

@@ -18,7 +18,6 @@ from bursar.features.accounts.schemas import (
     RecoveryCodes,
 )
 from bursar.features.accounts.sign_ins import shown
-from bursar.features.accounts.visits import Visit
 from bursar.rest.callers import Caller
 from bursar.rest.control import Control
 from bursar.rest.problems import Conflict
@@ -31,6 +30,7 @@ from bursar.rest.second_factors import (
     throttle_codes,
 )
 from bursar.rest.sign_ins import SignIn, end_sessions, open_session
+from bursar.rest.visits import Visit
 
 log = structlog.get_logger(__name__)
 

@@ -21,12 +21,12 @@ from bursar.features.accounts.schemas import (
     Sessions,
     TermsAccepted,
 )
-from bursar.features.accounts.visits import Visiting
 from bursar.rest.callers import Calling, SignedIn
 from bursar.rest.control import Means
 from bursar.rest.cookies import set_cookies
 from bursar.rest.problems import responses
 from bursar.rest.transactions import AccountsTx, PersonRead
+from bursar.rest.visits import Visiting
 
 router = APIRouter(prefix="/me", tags=["me"], dependencies=[Depends(SignedIn())])
 

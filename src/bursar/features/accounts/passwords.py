@@ -7,18 +7,18 @@ import structlog
 
 from bursar.db.outbox import publish
 from bursar.features.accounts import queries
-from bursar.features.accounts.mail_domains import check_domain
 from bursar.features.accounts.password_rules import check_password
 from bursar.features.accounts.schemas import EmailChange, PasswordChange, Proof
 from bursar.features.accounts.sign_ups import MAILS_AT_ONCE, MAILS_PER_HOUR, LinkRefused
-from bursar.features.accounts.visits import Visit
 from bursar.rest.account_opening import EmailTaken
 from bursar.rest.callers import Caller
 from bursar.rest.control import Control
+from bursar.rest.mail_domains import check_domain
 from bursar.rest.problems import Forbidden
 from bursar.rest.secret_text import digest_of
 from bursar.rest.sign_ins import end_sessions
 from bursar.rest.throttles import Try, throttle
+from bursar.rest.visits import Visit
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,6 @@ from bursar.db.engine import Transaction
 from bursar.features.accounts import queries
 from bursar.features.accounts.schemas import Credentials, TokensIn
 from bursar.features.accounts.schemas import SignedIn as SignedInShown
-from bursar.features.accounts.visits import Visit
 from bursar.rest.control import Control
 from bursar.rest.problems import Refusal
 from bursar.rest.second_factors import take_code, throttle_codes
@@ -27,6 +26,7 @@ from bursar.rest.sign_ins import (
     session_of_refresh_token,
 )
 from bursar.rest.throttles import Try, throttle
+from bursar.rest.visits import Visit
 
 log = structlog.get_logger(__name__)
 

@@ -13,15 +13,15 @@ import structlog
 from bursar.adapters.captcha import CaptchaUnavailable
 from bursar.db.outbox import publish
 from bursar.features.accounts import queries
-from bursar.features.accounts.mail_domains import SHARED_DOMAINS, check_domain, domain_of
 from bursar.features.accounts.password_rules import check_password
 from bursar.features.accounts.schemas import CaptchaShown, NewAccount, SignUpOptions, StarterKey, Verified
-from bursar.features.accounts.visits import Visit
 from bursar.rest.account_opening import NewPerson, open_account, open_organisation
 from bursar.rest.control import Control
+from bursar.rest.mail_domains import SHARED_DOMAINS, check_domain, domain_of
 from bursar.rest.problems import Forbidden, Invalid, NotFound, Refusal
 from bursar.rest.secret_text import digest_of
 from bursar.rest.throttles import Try, throttle
+from bursar.rest.visits import Visit
 
 log = structlog.get_logger(__name__)
 
