@@ -18,6 +18,7 @@ from bursar.db.tables.control import (
     route,
     setting,
 )
+from bursar.db.tables.data_rights import data_export, data_export_piece, erasure
 from bursar.db.tables.mail import mail, mail_refusal
 from bursar.db.tables.members import invitation
 from bursar.db.tables.money import (
@@ -56,6 +57,9 @@ __all__ = [
     "budget_slice",
     "credential_refusal",
     "credit_lot",
+    "data_export",
+    "data_export_piece",
+    "erasure",
     "hold",
     "idempotent_answer",
     "identity_provider",

@@ -13,6 +13,7 @@ depends_on = None
 def upgrade() -> None:
     op.execute("SET LOCAL ROLE bursar_owner")
     execute_file("audit.sql")
+    execute_file("data_rights.sql")
     op.execute("RESET ROLE")
 
 
