@@ -8,7 +8,9 @@ import orjson
 import pytest
 from caller import Reply
 from proving import Customer
+from raw_provider import raw_provider
 from test_limits_of_keys import assert_free, budget, spent
+from test_marks import Steps
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -110,3 +112,27 @@ class TestAProjectAndItsTeam:
         sold = sum(row["sale"] for row in await customer.usage())
         assert await spent(customer) == [sold, sold]
         assert sold > 0
+
+
+class TestUsage:
+    async def test_is_of_the_project_and_team_the_key_was_in_when_it_was_admitted(
+        self, customer: Customer
+    ) -> None:
+        teams = [await add_group(customer, "team", {}) for _ in range(2)]
+        projects = [await add_group(customer, "project", {}, team_id=team) for team in teams]
+        move = "UPDATE api_key SET project_id = %s WHERE id = %s"
+        await customer.change(move, [projects[0], customer.api_key_id])
+        steps = Steps("openai")
+        async with raw_provider(steps.play) as provider, customer.calling() as caller:
+            await customer.serve("openai", base_url=provider.base_url("openai"))
+            await customer.start(caller, "openai", stream=True)
+            steps.open()
+            steps.say("hello")
+            await caller.head()
+            await customer.change(move, [projects[1], customer.api_key_id])
+            steps.end(came=1)
+            assert (await caller.reply()).status == 200
+        await customer.chat("anthropic")
+        rows = await customer.usage()
+        assert [row["project_id"] for row in rows] == projects
+        assert [row["team_id"] for row in rows] == teams

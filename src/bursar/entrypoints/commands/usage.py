@@ -65,7 +65,7 @@ def summary(
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add up requests by day, model, key or provider."""
+    """Add up requests by day, model, key, project, team or provider."""
     from typing import get_args
 
     from bursar.db.engine import ReadSession
