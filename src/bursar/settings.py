@@ -118,6 +118,18 @@ class Settings(BaseSettings):
         default=1_000, ge=10, description="Pause between rounds of sending webhooks."
     )
 
+    # Signing in elsewhere; redirect URI: <public URL>/api/v1/auth/providers/<google|github|discord>/callback
+    google_client_id: str = Field(default="", description="OAuth client for Google. Empty: no such button.")
+    google_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
+    github_client_id: str = Field(default="", description="OAuth app for GitHub. Empty: no such button.")
+    github_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
+    discord_client_id: str = Field(default="", description="Application for Discord. Empty: no such button.")
+    discord_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
+    sso_allow_loopback: bool = Field(
+        default=False,
+        description="For development: identity providers may be on this machine, without TLS.",
+    )
+
     # Keys and limits
     key_prefix: str = Field(
         default="llm_sk_", pattern=r"^[A-Za-z0-9_]{1,16}$", description="First characters of new API keys."

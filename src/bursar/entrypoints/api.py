@@ -13,10 +13,12 @@ from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
+from bursar.adapters.dns.resolver import Nameservers
 from bursar.core.addresses import Networks
 from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.secrets import SecretBox
+from bursar.entrypoints import elsewhere
 from bursar.entrypoints.accounts import captcha, passwords, sign_up_policy
 from bursar.entrypoints.counters import shared_counters
 from bursar.features.accounts.auth_routes import router as auth
@@ -37,6 +39,8 @@ from bursar.features.own_keys.routes import router as own_keys
 from bursar.features.prices.routes import router as prices
 from bursar.features.projects.routes import router as projects
 from bursar.features.providers.routes import router as providers
+from bursar.features.sign_in.managing_routes import router as sign_in_set_up
+from bursar.features.sign_in.routes import router as sign_in
 from bursar.features.usage.routes import router as usage
 from bursar.features.view_as.routes import router as view_as
 from bursar.features.wallet.routes import router as wallet
@@ -46,6 +50,7 @@ from bursar.rest.body_limit import BodyLimit
 from bursar.rest.callers import CSRF_HEADER, Public
 from bursar.rest.control import Control, Policy
 from bursar.rest.edge import Edge, SystemClock
+from bursar.rest.masking import Masking
 from bursar.settings import Settings, networks_in, secret_key_of
 
 PREFIX = "/api/v1"
@@ -55,6 +60,8 @@ ASSETS_PATH = "/docs/assets"
 ROUTERS = (
     auth,
     me,
+    sign_in,
+    sign_in_set_up,
     organisations,
     own_organisations,
     members,
@@ -102,6 +109,9 @@ def control_of(settings: Settings, database_url: str, *, actor: str = "") -> Con
         counters=shared_counters(settings),
         passwords=passwords(settings),
         captcha=captcha(settings),
+        identities=elsewhere.identities(settings),
+        sources=elsewhere.sources(settings),
+        txt_records=Nameservers(),
     )
 
 
@@ -132,6 +142,7 @@ def build_api(control: Control | None) -> FastAPI:
     )
     app.state.control = control
     app.add_middleware(BodyLimit)
+    app.add_middleware(Masking)
     problems.install(app)
     api = APIRouter(prefix=PREFIX, responses=problems.responses(401, 403, 422, 503))
     for router in ROUTERS:

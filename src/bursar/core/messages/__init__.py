@@ -19,13 +19,26 @@ from bursar.core.messages.members import MEMBERS
 from bursar.core.messages.own_keys import OWN_KEYS
 from bursar.core.messages.projects import PROJECTS
 from bursar.core.messages.reader import language_of
+from bursar.core.messages.sign_in import SIGN_IN
 from bursar.core.messages.titles import TITLES
 from bursar.core.messages.webhooks import WEBHOOKS
 from bursar.core.messages.words import Language, Words
 
 __all__ = ["CATALOGUE", "Language", "Words", "language_of", "title", "translated"]
 
-_PARTS: Final = (ACCESS, ACCOUNTS, AUDIT, CALLS, CONTROL, LIMITS, MEMBERS, OWN_KEYS, PROJECTS, WEBHOOKS)
+_PARTS: Final = (
+    ACCESS,
+    ACCOUNTS,
+    AUDIT,
+    CALLS,
+    CONTROL,
+    LIMITS,
+    MEMBERS,
+    OWN_KEYS,
+    PROJECTS,
+    WEBHOOKS,
+    SIGN_IN,
+)
 CATALOGUE: Final = {
     code: tuple(words for part in _PARTS for words in part.get(code, ()))
     for code in sorted({code for part in _PARTS for code in part})
