@@ -173,9 +173,9 @@ def _retry_after_s(said: str) -> int | None:
 
 
 def _why(error: Exception) -> str:
-    if NOT_PUBLIC in str(error):
-        return NOT_PUBLIC
     match error:
+        case aiohttp.ClientConnectorError(os_error=AddressRefused()):
+            return NOT_PUBLIC
         case aiohttp.ClientConnectorDNSError():
             return "the name is not known"
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
