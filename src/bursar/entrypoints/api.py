@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from importlib.resources import files
 
@@ -21,13 +22,17 @@ from bursar.db.secrets import SecretBox
 from bursar.entrypoints import elsewhere
 from bursar.entrypoints.accounts import captcha, passwords, sign_up_policy
 from bursar.entrypoints.counters import shared_counters
+from bursar.entrypoints.mailing import brand_of
 from bursar.features.accounts.auth_routes import router as auth
 from bursar.features.accounts.key_routes import router as well_known
 from bursar.features.accounts.me_routes import router as me
 from bursar.features.audit.routes import router as audit
 from bursar.features.budgets.routes import router as budgets
+from bursar.features.data_rights.routes import own_router as own_data_rights
+from bursar.features.data_rights.routes import router as data_rights
 from bursar.features.keys.routes import router as keys
 from bursar.features.limits.routes import router as limits
+from bursar.features.mail.routes import router as mail
 from bursar.features.members.invited_routes import router as invited
 from bursar.features.members.routes import router as members
 from bursar.features.models.routes import router as models
@@ -81,6 +86,9 @@ ROUTERS = (
     operator_people,
     view_as,
     audit,
+    data_rights,
+    own_data_rights,
+    mail,
 )
 DESCRIPTION = (
     "Control plane of Bursar. Amounts and prices are decimal strings. Failures are "
@@ -102,9 +110,11 @@ def control_of(settings: Settings, database_url: str, *, actor: str = "") -> Con
             trusted_proxies=Networks(networks_in(settings.trusted_proxies)),
             operator_addresses=Networks(networks_in(settings.operator_addresses)),
             public_url=settings.public_url.rstrip("/"),
+            brand=brand_of(settings),
             webhooks_to_loopback=settings.webhooks_to_loopback,
             origins=tuple(networks_in(settings.cors_origins)),
             sign_up=sign_up_policy(settings),
+            erasure_grace=timedelta(days=settings.erasure_grace_days),
         ),
         counters=shared_counters(settings),
         passwords=passwords(settings),

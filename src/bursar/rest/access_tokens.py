@@ -33,7 +33,7 @@ LIFE_MAX: Final = timedelta(hours=1)
 """Of a token that has no refresh token beside it."""
 
 SIGNED_WITH_FOR: Final = timedelta(days=30)
-"""A key signs for so long; then a new one does, and the old one verifies for one token's life more."""
+"""A key signs for so long; then a new one does, and the old one verifies for `LIFE_MAX` more."""
 
 TOKEN_LENGTH_MAX: Final = 2_000
 REREAD_AFTER: Final = timedelta(seconds=2)

@@ -245,11 +245,12 @@ class SignedIn:
     Nor somebody who views as a customer: what is his own has no place among what he sees then.
     """
 
-    async def __call__(self, calling: Calling) -> Caller:
+    async def __call__(self, request: Request, calling: Calling) -> Caller:
         if calling.session_id is None:
             raise NotAuthenticated
         if calling.is_viewing:
             raise ReadOnly
+        request.state.is_masked = False  # it is himself he sees
         return calling
 
 

@@ -70,4 +70,11 @@ ACCESS: Final[Mapping[str, tuple[Words, ...]]] = {
             "只有已登录的人员才能以客户身份查看，运营令牌不可以。",
         ),
     ),
+    "masked_answer_unavailable": (
+        Words(
+            "This answer cannot be shown with personal data masked.",
+            "개인정보를 가린 상태로는 이 응답을 표시할 수 없습니다.",
+            "此内容无法在屏蔽个人数据的情况下显示。",
+        ),
+    ),
 }
