@@ -1,6 +1,6 @@
 """LangChain's standard integration suite for chat models over the Responses API, against a running Bursar.
 
-Run by `test_langchain_responses.py` in an environment of its own, as `chat_models.py` is.
+Run by `test_langchain.py` in an environment of its own, as `chat_models.py` is.
 """
 
 import os
