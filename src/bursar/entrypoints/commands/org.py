@@ -104,8 +104,10 @@ def change(
         store_responses=store_responses,
     )
 
-    async def work(_control: Control, tx: Transaction) -> schemas.Organisation:
-        return await service.change_organisation(tx, await organisation_id(tx, organisation), wanted)
+    async def work(control: Control, tx: Transaction) -> schemas.Organisation:
+        return await service.change_organisation(
+            tx, await organisation_id(tx, organisation), wanted, now=control.edge.now()
+        )
 
     tell(transact(work), as_json=as_json)
 

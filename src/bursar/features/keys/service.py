@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from bursar.core.webhooks import EventType
 from bursar.db.engine import ReadSession, Transaction
 from bursar.db.projects import default_project, is_open
 from bursar.db.tables import project
@@ -19,6 +20,7 @@ from bursar.rest.edge import Edge
 from bursar.rest.paging import Page, PageAsked, cut_page, uuid_key
 from bursar.rest.problems import Conflict, Invalid, NotFound
 from bursar.rest.secret_text import Issued, issue
+from bursar.rest.webhook_events import ask_for_webhook
 
 LIMIT_NAME = "requests_per_min"
 PATTERN_MARKS = frozenset("*?")
@@ -90,7 +92,7 @@ async def create_key(
     _check_expiry(wanted.expires_at, now)
     issued = issue(control.policy.key_prefix)
     limit = wanted.requests_per_minute or control.policy.requests_per_minute_default
-    return await _insert(
+    made = await _insert(
         tx,
         issued,
         {
@@ -105,6 +107,8 @@ async def create_key(
             "expires_at": wanted.expires_at,
         },
     )
+    await _tell(tx, EventType.KEY_CREATED, made, now)
+    return made
 
 
 async def get_key(read: ReadSession | Transaction, organisation_id: UUID, key_id: UUID) -> Key:
@@ -153,6 +157,7 @@ async def revoke_key(tx: Transaction, organisation_id: UUID, key_id: UUID, *, ed
     if row["active"]:
         changes = {"active": False, "revoked_at": edge.now()}
         await queries.update_key(tx, organisation_id, key_id, changes)
+        await _tell(tx, EventType.KEY_REVOKED, show(row), edge.now())
     return await get_key(tx, organisation_id, key_id)
 
 
@@ -196,6 +201,8 @@ async def rotate_key(  # noqa: PLR0913 - who turns which key how
     )
     ending = end if old["expires_at"] is None else min(end, old["expires_at"])
     await queries.update_key(tx, organisation_id, key_id, {"expires_at": ending})
+    about = {"replaces": str(key_id), "old_key_until": ending.isoformat()}
+    await _tell(tx, EventType.KEY_ROTATED, new, now, **about)
     return new
 
 
@@ -246,6 +253,12 @@ async def _insert(tx: Transaction, issued: Issued, row: dict[str, Any]) -> Issue
     await queries.insert_key(tx, {**row, "key_hash": issued.digest, "key_prefix": issued.visible})
     key = await get_key(tx, row["organisation_id"], row["id"])
     return IssuedKey(**key.model_dump(), secret=issued.secret)
+
+
+async def _tell(tx: Transaction, kind: EventType, key: Key, now: datetime, **more: str) -> None:
+    """Announce it to the organisation's own programs."""
+    about = {"key_id": str(key.id), "name": key.name, "visible": key.visible, **more}
+    await ask_for_webhook(tx, kind, about, organisation_id=key.organisation_id, now=now)
 
 
 def show(row: sa.RowMapping) -> Key:

@@ -1,6 +1,6 @@
 """Organisations that people make and close themselves, without an operator."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -61,12 +61,14 @@ async def found_organisation(
     return made
 
 
-async def close_organisation(tx: Transaction, organisation_id: UUID) -> Organisation:
+async def close_organisation(tx: Transaction, organisation_id: UUID, *, now: datetime) -> Organisation:
     """Close it for good: its keys are refused within a second. Twice is no error. `tx` acts as accounts.
 
     Raises:
         OrganisationNotFound
     """
-    if not await queries.update_organisation(tx, organisation_id, {"status": "closed"}):
-        raise service.OrganisationNotFound
+    was = await service.get_organisation(tx, organisation_id)
+    if was.status != "closed":
+        await queries.update_organisation(tx, organisation_id, {"status": "closed"})
+        await service.tell_status(tx, organisation_id, "closed", now)
     return await service.get_organisation(tx, organisation_id)

@@ -81,6 +81,7 @@ async def change_organisation(
     body: OrganisationChange,
     tx: Annotated[Transaction, Depends(changing, scope="function")],
     calling: Calling,
+    control: Means,
     organisation_id: UUID,
 ) -> Organisation:
     """Rename an organisation, say where its invoices go and whether its answers are kept.
@@ -89,15 +90,15 @@ async def change_organisation(
     """
     if "status" in body.model_fields_set and not calling.operates(Permission.CUSTOMERS_MANAGE):
         raise PermissionDenied(Permission.CUSTOMERS_MANAGE)
-    return await service.change_organisation(tx, organisation_id, body)
+    return await service.change_organisation(tx, organisation_id, body, now=control.edge.now())
 
 
 @router.post(
     "/{organisation_id}/close", responses=responses(404), dependencies=may(Permission.ORGANISATION_CLOSE)
 )
-async def close_organisation(tx: AccountsTx, organisation_id: UUID) -> Organisation:
+async def close_organisation(tx: AccountsTx, control: Means, organisation_id: UUID) -> Organisation:
     """Close an organisation for good: its keys are refused within a second. Only operators reopen it."""
-    return await founding.close_organisation(tx, organisation_id)
+    return await founding.close_organisation(tx, organisation_id, now=control.edge.now())
 
 
 @router.put(

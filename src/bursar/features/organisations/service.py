@@ -1,11 +1,14 @@
 """Organisations: who buys. Creating one opens its wallet."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from bursar.core.money import AmountInvalid, asset_scale, format_amount, parse_amount
+from bursar.core.webhooks import EventType
 from bursar.db.engine import ReadSession, Transaction
 from bursar.db.ledger import AMOUNT_MAX, set_credit_limit
 from bursar.features.organisations import queries
@@ -15,13 +18,22 @@ from bursar.features.organisations.schemas import (
     NewOrganisation,
     Organisation,
     OrganisationChange,
+    Status,
 )
 from bursar.rest.edge import Edge, Occasion
 from bursar.rest.paging import Page, PageAsked, cut_page, uuid_key
 from bursar.rest.problems import Conflict, Invalid, NotFound
+from bursar.rest.webhook_events import ask_for_webhook
 
 CREDIT_LIMIT_DEFAULT_MAJOR: Final = 500
 """What a postpaid organisation may owe when nobody says otherwise, in major units."""
+
+
+TOLD_AS: Final[Mapping[Status, EventType]] = {
+    "active": EventType.ORGANISATION_REOPENED,
+    "suspended": EventType.ORGANISATION_SUSPENDED,
+    "closed": EventType.ORGANISATION_CLOSED,
+}
 
 
 class OrganisationNotFound(NotFound):
@@ -131,16 +143,25 @@ async def list_organisations(
 
 
 async def change_organisation(
-    tx: Transaction, organisation_id: UUID, change: OrganisationChange
+    tx: Transaction, organisation_id: UUID, change: OrganisationChange, *, now: datetime
 ) -> Organisation:
     """Raises `OrganisationNotFound`."""
     changes = change.model_dump(exclude_unset=True)
     for required in ("name", "status", "store_responses"):
         if required in changes and changes[required] is None:
             raise Invalid(f"body.{required}: must not be null")
-    if changes and not await queries.update_organisation(tx, organisation_id, changes):
-        raise OrganisationNotFound
+    was = await get_organisation(tx, organisation_id)
+    if changes:
+        await queries.update_organisation(tx, organisation_id, changes)
+    if "status" in changes and changes["status"] != was.status:
+        await tell_status(tx, organisation_id, changes["status"], now)
     return await get_organisation(tx, organisation_id)
+
+
+async def tell_status(tx: Transaction, organisation_id: UUID, status: Status, now: datetime) -> None:
+    """Announce it to the organisation's own programs."""
+    about = {"status": status}
+    await ask_for_webhook(tx, TOLD_AS[status], about, organisation_id=organisation_id, now=now)
 
 
 def show(row: sa.RowMapping) -> Organisation:
