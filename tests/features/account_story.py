@@ -1,7 +1,7 @@
 """Somebody signs up and in as a browser or a program does; what was mailed is read from the outbox."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
@@ -27,7 +27,6 @@ class Story:
     control: Control
     database: ScratchDatabase
     http: httpx2.AsyncClient
-    answers: list[Any] = field(default_factory=list)
 
     async def send(self, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         return await self.http.post(f"/api/v1{path}", json=body or {}, headers=headers)
@@ -75,10 +74,15 @@ class Story:
         return await self.done("/auth/log-in", {"email": email, "password": PASSWORD, **more})
 
     def elsewhere(self) -> "Story":
-        """Another browser of somebody else."""
-        transport = httpx2.ASGITransport(app=build_api(self.control), raise_app_exceptions=False)
-        http = httpx2.AsyncClient(transport=transport, base_url="http://test", timeout=60)
-        return Story(self.control, self.database, http)
+        """Another browser, without a cookie."""
+        return replace(self, http=httpx2.AsyncClient(transport=self.http._transport, base_url="http://test"))
+
+
+def story_of(control: Control, database: ScratchDatabase) -> Story:
+    transport = httpx2.ASGITransport(app=build_api(control), raise_app_exceptions=False)
+    return Story(
+        control, database, httpx2.AsyncClient(transport=transport, base_url="http://test", timeout=60)
+    )
 
 
 def new_account(email: str = EMAIL, **more: Any) -> dict[str, Any]:

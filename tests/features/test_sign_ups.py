@@ -1,14 +1,21 @@
-"""From a stranger's sign-up to a working key."""
+"""From a stranger's sign-up to a working key, and what keeps others out."""
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import httpx2
+import psycopg
 import pytest
-from account_story import EMAIL, PASSWORD, Story, new_account
+from account_story import EMAIL, PASSWORD, Story, new_account, story_of
+from control_client import SettableClock
 
+from bursar.adapters.captcha.fake import FakeCaptcha
 from bursar.rest.control import Control, SignUpPolicy
 from scratch_database import ScratchDatabase
+
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
@@ -16,10 +23,170 @@ def story(control: Control, database: ScratchDatabase, anonymous: httpx2.AsyncCl
     return Story(control, database, anonymous)
 
 
+def under(control: Control, database: ScratchDatabase, captcha: Any = None, **policy: Any) -> Story:
+    """A story under another policy of sign-ups."""
+    changed = replace(control.policy, sign_up=SignUpPolicy(**policy))
+    return story_of(replace(control, policy=changed, captcha=captcha), database)
+
+
 class TestSignUp:
-    async def test_opens_an_organisation_with_a_key(self, story: Story) -> None:
-        opened = await story.opened()
+    async def test_opens_an_organisation_with_a_key_and_trial_credit(
+        self, control: Control, database: ScratchDatabase
+    ) -> None:
+        story = under(control, database, trial_credit=Decimal("5.00"), terms_version="2026-11")
+        options = (await story.http.get("/api/v1/auth/options")).json()
+        assert options == {
+            "sign_up_open": True,
+            "terms_version": "2026-11",
+            "privacy_version": "1",
+            "captcha": None,
+        }
+        asked = {"terms_version": "2026-11", "locale": "ko", "time_zone": "Asia/Seoul"}
+        opened = await story.opened("Mina@Harbour.example", **asked)
         assert opened["key"]["secret"].startswith("llm_sk_")
+        (verify,) = await story.mails("verify_email")
+        assert (verify["to"], verify["locale"], verify["values"]["name"]) == (EMAIL, "ko", "Mina")
+        assert [mail["values"]["organisation"] for mail in await story.mails("welcome")] == ["Harbour Ltd"]
         await story.signed_in()
-        answer = await story.http.get("/api/v1/me")
-        print(answer.json())
+        me = (await story.http.get("/api/v1/me")).json()
+        assert (me["email"], me["locale"], me["time_zone"]) == (EMAIL, "ko", "Asia/Seoul")
+        assert (me["terms_version"], me["terms_current"]) == ("2026-11", True)
+        assert me["accepted_at"] is not None
+        own = f"/api/v1/organisations/{opened['organisation_id']}"
+        assert me["memberships"] == [
+            {
+                "organisation_id": opened["organisation_id"],
+                "organisation_name": "Harbour Ltd",
+                "role": "owner",
+            }
+        ]
+        assert (await story.http.get(f"{own}/wallet")).json()["balance"] == "5.00"
+        (key,) = (await story.http.get(f"{own}/keys")).json()["items"]
+        assert (key["id"], key["name"]) == (opened["key"]["id"], "starter")
+
+    async def test_gives_nothing_before_the_mail_is_answered(self, story: Story) -> None:
+        await story.done("/auth/sign-up", new_account())
+        await story.mails("verify_email")
+        assert (
+            await story.said("/auth/log-in", {"email": EMAIL, "password": PASSWORD}) == "401 sign_in_refused"
+        )
+        with psycopg.connect(story.database.url) as connection:
+            counts = connection.execute(
+                "SELECT (SELECT count(*) FROM app_user), (SELECT count(*) FROM organisation)"
+            ).fetchone()
+        assert counts == (0, 0)
+
+    async def test_opens_once_though_the_link_is_followed_ten_times_at_once(self, story: Story) -> None:
+        await story.done("/auth/sign-up", new_account())
+        token = await story.token("verify_email")
+        said = await asyncio.gather(*(story.said("/auth/verify-email", {"token": token}) for _ in range(10)))
+        assert sorted(said) == ["201"] + 9 * ["404 link_refused"]
+
+    async def test_ends_with_the_day(self, story: Story, clock: SettableClock) -> None:
+        await story.done("/auth/sign-up", new_account())
+        token = await story.token("verify_email")
+        clock.ahead_ms = DAY_MS
+        assert await story.said("/auth/verify-email", {"token": token}) == "404 link_refused"
+
+    async def test_goes_on_with_the_newest_link_only(self, story: Story) -> None:
+        await story.done("/auth/sign-up", new_account(organisation_name=None))
+        first = await story.token("verify_email")
+        await story.done("/auth/verify-email/resend", {"email": EMAIL})
+        second = await story.token("verify_email")
+        assert await story.said("/auth/verify-email", {"token": first}) == "404 link_refused"
+        opened = await story.done("/auth/verify-email", {"token": second})
+        assert (opened["organisation_id"], opened["key"]) == (None, None)
+
+    async def test_keeps_no_token_and_no_password_to_read(self, story: Story) -> None:
+        await story.opened()
+        with psycopg.connect(story.database.url) as connection:
+            row = connection.execute("SELECT token_hash, password_hash, used_at FROM sign_up").fetchone()
+            stored = connection.execute("SELECT password_hash FROM app_user").fetchone()
+        assert row is not None
+        assert (len(row[0]), row[1]) == (32, None)
+        assert stored is not None
+        assert stored[0].startswith("$argon2id$v=19$m=8,t=1,p=1$")
+
+
+class TestNobodyLearnsWhoHasAnAccount:
+    """By the answer, or by the work done for it."""
+
+    async def test_from_a_sign_up(self, story: Story) -> None:
+        await story.opened()
+        before = story.control.passwords.hashed
+        known = await story.send("/auth/sign-up", new_account())
+        unknown = await story.send("/auth/sign-up", new_account("nobody@harbour.example"))
+        assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
+        assert story.control.passwords.hashed - before == 2
+        assert [mail["to"] for mail in await story.mails("reset_password")] == [EMAIL]
+        assert [mail["to"] for mail in await story.mails("verify_email")][1:] == ["nobody@harbour.example"]
+
+    async def test_from_a_log_in(self, story: Story) -> None:
+        await story.opened()
+        with psycopg.connect(story.database.url) as connection:
+            connection.execute(
+                "INSERT INTO app_user (id, email, created_at)"
+                " VALUES (gen_random_uuid(), 'sso@x.example', now())"
+            )
+        told = set()
+        for email in (EMAIL, "nobody@harbour.example", "sso@x.example"):
+            before = story.control.passwords.verified
+            answer = await story.send("/auth/log-in", {"email": email, "password": "wrong password"})
+            told.add((answer.status_code, answer.text, story.control.passwords.verified - before))
+        assert len(told) == 1
+        assert {(status, work) for status, _, work in told} == {(401, 1)}
+
+    async def test_from_asking_for_a_mail(self, story: Story) -> None:
+        await story.opened()
+        for path in ("/auth/password-reset", "/auth/verify-email/resend"):
+            known = await story.send(path, {"email": EMAIL})
+            unknown = await story.send(path, {"email": "nobody@harbour.example"})
+            assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
+        assert [mail["to"] for mail in await story.mails("reset_password")] == [EMAIL]
+        assert len(await story.mails("verify_email")) == 1
+
+
+class TestRefusals:
+    async def test_say_what_is_wrong(self, control: Control, database: ScratchDatabase) -> None:
+        story = under(control, database, refused_domains=frozenset({"blocked.example"}))
+        for changes, refusal in (
+            ({"password": "short1!"}, "422 password_weak"),
+            ({"password": "password1234"}, "422 password_weak"),
+            ({"password": "MinaHarbour1"}, "422 password_weak"),
+            ({"password": "x" * 129}, "422 invalid_request"),
+            ({"password": "a quiet zebra\x00 paints"}, "422 invalid_request"),
+            ({"email": "x@mailinator.com"}, "422 email_refused"),
+            ({"email": "x@eu.mailinator.com"}, "422 email_refused"),
+            ({"email": "x@blocked.example"}, "422 email_refused"),
+            ({"terms_version": "0"}, "422 terms_not_accepted"),
+            ({"time_zone": "Mars/Base"}, "422 invalid_request"),
+        ):
+            assert await story.said("/auth/sign-up", new_account(**changes)) == refusal, changes
+        assert control.passwords.hashed == 0
+        closed = under(control, database, is_open=False)
+        assert await closed.said("/auth/sign-up", new_account()) == "403 sign_up_closed"
+
+    async def test_count_networks_and_domains(self, control: Control, database: ScratchDatabase) -> None:
+        by_network = under(control, database, per_hour_per_network=2)
+        for number, wanted in enumerate(("202", "202", "429 too_many_tries")):
+            body = new_account(f"a{number}@d{number}.example")
+            assert await by_network.said("/auth/sign-up", body) == wanted
+        by_domain = under(replace(control, tries=type(control.tries)()), database, per_hour_per_domain=1)
+        for email, wanted in (
+            ("a@one.example", "202"),
+            ("b@one.example", "429 too_many_tries"),
+            ("a@gmail.com", "202"),
+            ("b@gmail.com", "202"),
+        ):
+            assert await by_domain.said("/auth/sign-up", new_account(email)) == wanted, email
+
+    async def test_want_a_solved_captcha_where_there_is_one(
+        self, control: Control, database: ScratchDatabase
+    ) -> None:
+        story = under(control, database, FakeCaptcha("solved"), captcha_site_key="site")
+        options = (await story.http.get("/api/v1/auth/options")).json()
+        assert options["captcha"] == {"site_key": "site"}
+        assert await story.said("/auth/sign-up", new_account()) == "422 captcha_refused"
+        assert await story.said("/auth/sign-up", new_account(captcha="solved")) == "202"
+        away = under(control, database, FakeCaptcha(is_away=True))
+        assert await away.said("/auth/sign-up", new_account(captcha="x")) == "503 captcha_unavailable"

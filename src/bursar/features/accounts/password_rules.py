@@ -1,5 +1,6 @@
 """Which passwords are taken: judged by how many guesses they stand, known passwords and names included."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,10 @@ from bursar.rest.problems import Invalid
 PASSWORD_LENGTH_MIN: Final = 10
 PASSWORD_LENGTH_MAX: Final = 128
 """What is longer is hashed no better; NIST SP 800-63B asks for at least 64."""
+
+UNKNOWN_LENGTH_MIN: Final = 8
+NAME_LENGTH_MIN: Final = 3
+PARTS: Final = re.compile(r"\w+")
 
 SCORE_MIN: Final = 3
 """zxcvbn's "safely unguessable": 10^8 guesses and more. It knows the passwords that leak most."""
@@ -32,8 +37,17 @@ def check_password(password: str, about_him: Sequence[str]) -> None:
         raise PasswordWeak(
             f"This password is too easy to guess: it needs {PASSWORD_LENGTH_MIN} characters or more."
         )
-    known = [part for text in about_him for part in (text, *text.replace("@", " ").split()) if part]
-    if int(zxcvbn(password, known).score) < SCORE_MIN:
+    known = [part for text in about_him for part in (text.lower(), *PARTS.findall(text.lower())) if part]
+    if int(zxcvbn(password, known).score) < SCORE_MIN or _without(password, known) < UNKNOWN_LENGTH_MIN:
         raise PasswordWeak(
             "This password is too easy to guess: take more words, and none of your name or address."
         )
+
+
+def _without(password: str, known: Sequence[str]) -> int:
+    """How long it is without what is known of him: zxcvbn counts a digit after two names for much."""
+    rest = password.lower()
+    for part in known:
+        if len(part) >= NAME_LENGTH_MIN:
+            rest = rest.replace(part, "")
+    return len(rest)

@@ -99,6 +99,34 @@ async def recovery_codes_left(read: ReadSession | Transaction, user_id: UUID) ->
     return int((await read.execute(question)).scalar_one())
 
 
+async def insert_person(tx: Transaction, row: Mapping[str, Any]) -> None:
+    await tx.execute(sa.insert(app_user).values(**row))
+
+
+async def people_before(
+    read: ReadSession, *, before: UUID | None, operators_only: bool, limit: int
+) -> Sequence[sa.RowMapping]:
+    """Newest first."""
+    question = (
+        sa.select(
+            app_user.c.id,
+            app_user.c.email,
+            app_user.c.name,
+            app_user.c.status,
+            app_user.c.operator_role,
+            app_user.c.totp_confirmed_at.is_not(None).label("two_factor"),
+            app_user.c.created_at,
+        )
+        .order_by(app_user.c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        question = question.where(app_user.c.id < before)
+    if operators_only:
+        question = question.where(app_user.c.operator_role.is_not(None))
+    return (await read.execute(question)).mappings().all()
+
+
 async def change_person(tx: Transaction, user_id: UUID, changes: Mapping[str, Any]) -> None:
     await tx.execute(sa.update(app_user).where(app_user.c.id == user_id).values(**changes))
 
