@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from bursar.mail_settings import MailSettings
 
 ENV_PREFIX = "BURSAR_"
 # Test and bench harnesses keep names of their own under these; they are not settings.
@@ -33,7 +35,7 @@ class SettingsInvalid(Exception):
     """The environment says something that cannot be; the message names the variable."""
 
 
-class Settings(BaseSettings):
+class Settings(MailSettings):
     """All settings, frozen. `Settings.load()` is how entry points read them."""
 
     model_config = SettingsConfigDict(
@@ -285,6 +287,14 @@ class Settings(BaseSettings):
     )
     mark_every_ms: int = Field(
         default=5_000, ge=10, description="How often an open stream leaves a progress mark."
+    )
+
+    # What people may ask of their data
+    erasure_grace_days: int = Field(
+        default=14, ge=0, le=365, description="Days in which the deletion of an account can be taken back."
+    )
+    export_life_days: int = Field(
+        default=7, ge=1, le=90, description="Days for which an archive of exported data can be downloaded."
     )
 
     # The worker's rounds

@@ -5,7 +5,9 @@ import psycopg
 
 from bursar.db.connect import Role
 from bursar.db.engine import Database
+from bursar.entrypoints.mailing import office_of
 from bursar.entrypoints.worker import rounds
+from bursar.rest.edge import Edge, SystemClock
 from bursar.settings import Settings
 from scratch_database import ScratchDatabase
 
@@ -16,7 +18,7 @@ class TestRounds:
     async def test_all_do_their_work_on_a_new_database(self, database: ScratchDatabase) -> None:
         worker = Database(database.url, Role.WORKER)
         try:
-            for work in rounds(Settings(), worker):
+            for work in rounds(Settings(), worker, office_of(Settings(), Edge(SystemClock()))):
                 assert await work.run() is False
         finally:
             await worker.close()
@@ -27,7 +29,13 @@ class TestRounds:
 
     def test_post_at_least_once_a_second(self, database: ScratchDatabase) -> None:
         posting = next(
-            one for one in rounds(Settings(), Database(database.url, Role.WORKER)) if one.name == "posting"
+            one
+            for one in rounds(
+                Settings(),
+                Database(database.url, Role.WORKER),
+                office_of(Settings(), Edge(SystemClock())),
+            )
+            if one.name == "posting"
         )
         assert posting.every_ms <= 1000
 

@@ -10,8 +10,6 @@ from typing import Final
 
 import structlog
 
-from bursar.core.audit_chain import mark_key
-from bursar.db.audit import SEALED_PER_ROUND, Sealer
 from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.outbox import PER_ROUND_MAX, Handler, deliver
@@ -20,16 +18,19 @@ from bursar.db.posting import post_pending
 from bursar.db.responses import PURGED_PER_ROUND, purge
 from bursar.db.sweeping import Sweeper
 from bursar.entrypoints.actors import system_actor
+from bursar.entrypoints.auditing import audit_rounds
 from bursar.entrypoints.books import check_round
 from bursar.entrypoints.children import until_told
+from bursar.entrypoints.mailing import mail_handlers, mail_rounds, office_of
 from bursar.entrypoints.rounds import Round, go_round
 from bursar.entrypoints.serve import run_loop
 from bursar.entrypoints.webhooks import webhook_rounds
 from bursar.features.accounts import tasks as accounts
+from bursar.features.mail.office import PostOffice
 from bursar.features.providers.tasks import alarm_refused_credential
 from bursar.features.webhooks.tasks import fanning_out
 from bursar.rest.edge import Edge, SystemClock
-from bursar.settings import Settings, secret_key_of
+from bursar.settings import Settings
 
 log = structlog.get_logger()
 
@@ -48,23 +49,24 @@ def run_worker(settings: Settings, dsn: str, *, with_parent: bool) -> None:
 
 async def work(settings: Settings, dsn: str, *, with_parent: bool) -> None:
     database = Database(dsn, Role.WORKER, actor=system_actor())
+    office = office_of(settings, Edge(SystemClock()))
     stop = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(go_round(rounds(settings, database), stop))
-            log.info("worker.started")
+            group.create_task(go_round(rounds(settings, database, office), stop))
+            log.info("worker.started", mail_servers=len(office.servers))
             await until_told(with_parent=with_parent)
             stop.set()
     finally:
+        await office.servers.close()
         await database.close()
     log.info("worker.stopped")
 
 
-def rounds(settings: Settings, database: Database) -> Sequence[Round]:
+def rounds(settings: Settings, database: Database, office: PostOffice) -> Sequence[Round]:
     edge = Edge(SystemClock())
     life = timedelta(milliseconds=settings.process_dead_ms)
     sweeper = Sweeper(database, SystemClock(), life=life)
-    sealer = Sealer(database, mark_key(secret_key_of(settings)))
 
     async def post() -> bool:
         posted = await post_pending(database, edge.now())
@@ -77,7 +79,8 @@ def rounds(settings: Settings, database: Database) -> Sequence[Round]:
         return False
 
     async def outbox() -> bool:
-        return await deliver(database, HANDLERS, edge.now()) == PER_ROUND_MAX
+        handlers = {**HANDLERS, **mail_handlers(office)}
+        return await deliver(database, handlers, edge.now()) == PER_ROUND_MAX
 
     async def partitions() -> bool:
         async with database.transaction() as tx:
@@ -96,17 +99,15 @@ def rounds(settings: Settings, database: Database) -> Sequence[Round]:
         async with database.transaction() as tx:
             return await accounts.purge(tx, edge.now()) >= accounts.PURGED_PER_ROUND
 
-    async def audit() -> bool:
-        return await sealer.run() == SEALED_PER_ROUND
-
     return [
-        Round(name="audit", every_ms=settings.seal_every_ms, run=audit),
         Round(name="posting", every_ms=settings.post_every_ms, run=post),
         Round(name="sweeping", every_ms=settings.sweep_every_ms, run=sweep),
         Round(name="outbox", every_ms=settings.outbox_every_ms, run=outbox),
         Round(name="partitions", every_ms=settings.partitions_every_ms, run=partitions),
         Round(name="responses", every_ms=settings.purge_every_ms, run=responses),
         Round(name="accounts", every_ms=settings.purge_every_ms, run=old_accounts),
+        *audit_rounds(settings, database, edge),
         *webhook_rounds(settings, database, edge),
+        *mail_rounds(settings, database, office),
         Round(name="books", every_ms=settings.check_every_ms, run=lambda: check_round(database, life)),
     ]

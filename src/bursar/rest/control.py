@@ -1,6 +1,7 @@
 """What every route is given: database, edge, knobs, keys."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from bursar.adapters.identity import Identities, Source
 from bursar.adapters.ratecounters import RateCounters
 from bursar.adapters.ratecounters.memory import MemoryCounters
 from bursar.core.addresses import Networks
+from bursar.core.brand import Brand
 from bursar.db.engine import Database
 from bursar.rest.access_tokens import KeyRing
 from bursar.rest.edge import Edge
@@ -47,7 +49,9 @@ class Policy:
     """Knobs of the control plane, told by the entry point from its settings.
 
     `public_url`: where people reach it, without a slash at its end; links in mails begin with it.
+    `brand`: as whom mails are sent.
     `operator_addresses`: where operators may work from; empty: anywhere.
+    `erasure_grace`: how long a deletion can be taken back.
     `origins`: whose pages besides our own may call with a browser's cookies.
     `webhooks_to_loopback`: for development: webhooks may go to this machine, and by http.
     """
@@ -56,12 +60,14 @@ class Policy:
     requests_per_minute_default: int = 60
     margin_percent_default: Decimal = Decimal(20)
     public_url: str = "http://localhost:8080"
+    brand: Brand = field(default_factory=Brand)
     organisations_per_person_max: int = 5
     trusted_proxies: Networks = field(default_factory=lambda: Networks(()))
     operator_addresses: Networks = field(default_factory=lambda: Networks(()))
     origins: tuple[str, ...] = ()
     webhooks_to_loopback: bool = False
     sign_up: SignUpPolicy = field(default_factory=SignUpPolicy)
+    erasure_grace: timedelta = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,9 @@ from bursar.db.outbox import publish
 from bursar.rest.fields import AmountText, Email, Moment, printable
 
 TOPIC: Final = "mail"
+NOTIFICATION_REFUSED: Final = "notification.refused"
+"""Topic: `recipient` turned mails of `choice` off by the link in one."""
+
 LINK_LENGTH_MAX: Final = 2_000
 LINE_LENGTH_MAX: Final = 300
 INTENT_LENGTH_MAX: Final = 200

@@ -15,6 +15,7 @@ from bursar.core.messages.audit import AUDIT
 from bursar.core.messages.calls import CALLS
 from bursar.core.messages.control import CONTROL
 from bursar.core.messages.limits import LIMITS
+from bursar.core.messages.mail import MAIL
 from bursar.core.messages.members import MEMBERS
 from bursar.core.messages.own_keys import OWN_KEYS
 from bursar.core.messages.projects import PROJECTS
@@ -33,6 +34,7 @@ _PARTS: Final = (
     CALLS,
     CONTROL,
     LIMITS,
+    MAIL,
     MEMBERS,
     OWN_KEYS,
     PROJECTS,
