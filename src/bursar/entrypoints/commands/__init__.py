@@ -22,6 +22,7 @@ def mount(app: typer.Typer) -> None:
     from bursar.entrypoints.commands.provider import app as provider
     from bursar.entrypoints.commands.team import app as team
     from bursar.entrypoints.commands.usage import app as usage
+    from bursar.entrypoints.commands.user import app as user
     from bursar.entrypoints.commands.wallet import app as wallet
 
     groups = {
@@ -39,6 +40,7 @@ def mount(app: typer.Typer) -> None:
         "price": price,
         "own-key": own_key,
         "operator": operator,
+        "user": user,
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
