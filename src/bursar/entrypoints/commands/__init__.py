@@ -12,6 +12,7 @@ def mount(app: typer.Typer) -> None:
     from bursar.entrypoints.commands.budget import app as budget
     from bursar.entrypoints.commands.key import app as key
     from bursar.entrypoints.commands.limit import app as limit
+    from bursar.entrypoints.commands.member import app as member
     from bursar.entrypoints.commands.model import app as model
     from bursar.entrypoints.commands.operator import app as operator
     from bursar.entrypoints.commands.org import app as org
@@ -28,6 +29,7 @@ def mount(app: typer.Typer) -> None:
     groups = {
         "audit": audit,
         "org": org,
+        "member": member,
         "key": key,
         "team": team,
         "project": project,

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from bursar.core.messages import Language
 from bursar.core.permissions import MemberRole, Permission
+from bursar.core.webhooks import EventType
 from bursar.db.engine import ReadSession, Transaction
 from bursar.features.members import queries
 from bursar.features.members.schemas import (
@@ -228,7 +229,7 @@ async def _join(tx: Transaction, place: Standing, row: sa.RowMapping, user_id: U
     if not await queries.claim(tx, organisation_id, row["id"], ended):
         raise InvitationInvalid
     await queries.insert_member(tx, organisation_id, user_id, role, now)
-    await tell(tx, "member.joined", organisation_id, now, user_id=str(user_id), role=role.value)
+    await tell(tx, EventType.MEMBER_JOINED, organisation_id, now, user_id=str(user_id), role=role.value)
     return Joined(organisation_id=organisation_id, user_id=user_id, role=role, joined_at=now)
 
 

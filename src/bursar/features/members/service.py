@@ -7,15 +7,16 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bursar.core.permissions import MemberRole, Permission
+from bursar.core.webhooks import EventType
 from bursar.db.engine import ReadSession, Transaction
 from bursar.db.keys import revoke_keys_of
-from bursar.db.outbox import publish
 from bursar.features.members import queries
 from bursar.features.members.schemas import Member, Removed
 from bursar.features.members.standing import lock, may_invite, stand
 from bursar.rest.callers import Caller, NoSuchOrganisation
 from bursar.rest.paging import Page, PageAsked, cut_page, uuid_key
 from bursar.rest.problems import Conflict, NotFound
+from bursar.rest.webhook_events import ask_for_webhook
 
 
 class MemberNotFound(NotFound):
@@ -48,6 +49,17 @@ async def get_member(read: ReadSession | Transaction, organisation_id: UUID, use
     if row is None:
         raise MemberNotFound
     return show(row)
+
+
+async def find_member(tx: Transaction, organisation_id: UUID, named: str) -> UUID:
+    """Of a member named by his mail address or his id. Raises `MemberNotFound`."""
+    row = await queries.member_with_email(tx, organisation_id, named.lower())
+    if row is not None:
+        return UUID(str(row["user_id"]))
+    try:
+        return UUID(named)
+    except ValueError as error:
+        raise MemberNotFound from error
 
 
 async def change_role(  # noqa: PLR0913 - who changes whom to what, where and when
@@ -139,7 +151,7 @@ async def _set_role(
     await queries.set_role(tx, organisation_id, user_id, role)
     too_much = {invited for invited in MemberRole if not may_invite(role, invited)}
     await queries.revoke_open(tx, organisation_id, now, invited_by=user_id, roles=too_much)
-    await tell(tx, "member.changed", organisation_id, now, user_id=str(user_id), role=role.value)
+    await tell(tx, EventType.MEMBER_CHANGED, organisation_id, now, user_id=str(user_id), role=role.value)
 
 
 async def _take_out(
@@ -148,13 +160,12 @@ async def _take_out(
     await queries.delete_member(tx, organisation_id, user_id)
     await queries.revoke_open(tx, organisation_id, now, invited_by=user_id)
     revoked = await revoke_keys_of(tx, organisation_id, user_id, now) if with_keys else 0
-    await tell(tx, "member.removed", organisation_id, now, user_id=str(user_id))
+    await tell(tx, EventType.MEMBER_REMOVED, organisation_id, now, user_id=str(user_id))
     return Removed(user_id=user_id, keys_revoked=revoked)
 
 
-async def tell(tx: Transaction, kind: str, organisation_id: UUID, now: datetime, **about: Any) -> None:
-    """Announce it to the organisation's own webhooks."""
-    await publish(tx, "webhook", {"type": kind, "data": about}, now=now, organisation_id=organisation_id)
+async def tell(tx: Transaction, kind: EventType, organisation_id: UUID, now: datetime, **about: Any) -> None:
+    await ask_for_webhook(tx, kind, about, organisation_id=organisation_id, now=now)
 
 
 def show(row: sa.RowMapping) -> Member:
