@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -56,7 +56,7 @@ class TestOwnPath:
 
 
 class TestRoleOf:
-    MAP = {"admins": "admin", "devs": "developer", "boss": "owner", "odd": "superadmin"}
+    MAP: ClassVar = {"admins": "admin", "devs": "developer", "boss": "owner", "odd": "superadmin"}
 
     @pytest.mark.parametrize(
         ("claims", "role"),
