@@ -36,6 +36,7 @@ EXCEPTIONS = {
     "lot_consumption": "append-only",
     "hold": "the gateways' own promises",
     "budget_slice": "the gateways' own counters",
+    "budget_notice": "what was told; its cause is usage",
     "process": "the gateways' own lives",
     "sign_up": "a stranger's wish; whom it makes is logged",
     "usage": "facts; append-only but for the stamp of their posting",

@@ -75,7 +75,7 @@ class EventType(StrEnum):
     BUDGET_ALERT = "budget.alert"
 
 
-RESERVED: Final = frozenset({EventType.BALANCE_LOW, EventType.BUDGET_ALERT})
+RESERVED: Final = frozenset({EventType.BALANCE_LOW})
 """Can be subscribed to, and are not sent yet."""
 
 

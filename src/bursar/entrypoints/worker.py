@@ -20,6 +20,7 @@ from bursar.db.sweeping import Sweeper
 from bursar.entrypoints.actors import system_actor
 from bursar.entrypoints.auditing import audit_rounds
 from bursar.entrypoints.books import check_round
+from bursar.entrypoints.budgets import budget_rounds
 from bursar.entrypoints.children import until_told
 from bursar.entrypoints.mailing import mail_handlers, mail_rounds, office_of
 from bursar.entrypoints.rounds import Round, go_round
@@ -108,6 +109,7 @@ def rounds(settings: Settings, database: Database, office: PostOffice) -> Sequen
         Round(name="accounts", every_ms=settings.purge_every_ms, run=old_accounts),
         *audit_rounds(settings, database, edge),
         *webhook_rounds(settings, database, edge),
+        *budget_rounds(settings, database, edge),
         *mail_rounds(settings, database, office),
         Round(name="books", every_ms=settings.check_every_ms, run=lambda: check_round(database, life)),
     ]

@@ -34,7 +34,7 @@ from bursar.db.tables.money import (
     wallet,
 )
 from bursar.db.tables.own_keys import own_credential, platform_fee
-from bursar.db.tables.projects import member_limit, project, team
+from bursar.db.tables.projects import budget_notice, member_limit, project, team
 from bursar.db.tables.responses import stored_response
 from bursar.db.tables.rest import idempotent_answer
 from bursar.db.tables.routing import credential_refusal, provider_health
@@ -54,6 +54,7 @@ __all__ = [
     "app_user",
     "audit_entry",
     "budget",
+    "budget_notice",
     "budget_slice",
     "credential_refusal",
     "credit_lot",

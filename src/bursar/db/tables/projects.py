@@ -1,4 +1,4 @@
-"""Teams, projects, and what limits a member over all the keys he made."""
+"""Teams, projects, what limits a member over all the keys he made, and what was told of budgets."""
 
 import sqlalchemy as sa
 
@@ -56,4 +56,15 @@ member_limit = sa.Table(
     uuid("member_id", references("app_user.id"), primary_key=True),
     json("limits", server_default="{}"),
     sa.Index("member_limit_member_id_idx", "member_id"),
+)
+
+budget_notice = sa.Table(
+    "budget_notice",
+    metadata,
+    uuid("budget_id", references("budget.id"), primary_key=True),
+    moment("period_start", primary_key=True),
+    sa.Column("percent", sa.SmallInteger, primary_key=True, autoincrement=False),
+    uuid("organisation_id", references("organisation.id")),
+    moment("told_at"),
+    sa.Index("budget_notice_organisation_id_idx", "organisation_id"),
 )

@@ -7,5 +7,7 @@
   request, so that all of it can be used.
 * A period is that of a request's beginning. A new one starts with nothing used; nothing is carried over.
 * A gateway that crashes leaves what it had taken counted as used: at most a twentieth of what was left.
+* Whoever manages budgets, and the member whose budget it is, are told once per period when 80 and when 95 %
+  of it are used, by mail and by the webhook event `budget.alert`.
 * A budget is never deleted, only switched off: what it counted stays.
 """

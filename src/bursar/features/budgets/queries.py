@@ -1,16 +1,19 @@
 """SQL of budgets. The organisation is always an argument; a credential's belong to none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from bursar.db.engine import ReadSession, Transaction
 from bursar.db.tables import (
     api_key,
+    app_user,
     budget,
+    budget_notice,
     budget_slice,
     membership,
     organisation,
@@ -95,6 +98,59 @@ async def used_since(read: Read, starts: Mapping[UUID, datetime]) -> dict[UUID, 
         .group_by(budget_slice.c.budget_id)
     )
     return {budget_id: int(used) for budget_id, used in (await read.execute(question)).all()}
+
+
+async def budgets_reaching(
+    tx: Transaction, starts: Mapping[str, datetime], percent: int, *, limit: int
+) -> Sequence[sa.RowMapping]:
+    """Active budgets of organisations so much of which is used, and nobody was told so in this period.
+
+    `starts`: when the period that runs began, by kind. Linear in budgets that are used now.
+    """
+    start = sa.case(*((budget.c.period == kind, moment) for kind, moment in starts.items()))
+    used = sa.func.sum(budget_slice.c.spent)
+    was_told = sa.exists().where(
+        budget_notice.c.budget_id == budget.c.id,
+        budget_notice.c.period_start == start,
+        budget_notice.c.percent >= percent,
+    )
+    question = (
+        sa.select(budget, organisation.c.name.label("organisation"), used.label("used"))
+        .join(organisation, organisation.c.id == budget.c.organisation_id)
+        .join(
+            budget_slice,
+            sa.and_(budget_slice.c.budget_id == budget.c.id, budget_slice.c.period_start == start),
+        )
+        .where(budget.c.active, budget.c.amount > 0, organisation.c.status == "active", ~was_told)
+        .group_by(budget.c.id, organisation.c.id)
+        .having(used * 100 >= sa.cast(budget.c.amount, sa.Numeric) * percent)
+        .order_by(budget.c.id)
+        .limit(limit)
+    )
+    return (await tx.execute(question)).mappings().all()
+
+
+async def insert_notice(tx: Transaction, row: Mapping[str, Any]) -> bool:
+    """False: another worker was first."""
+    made = insert(budget_notice).values(**row).on_conflict_do_nothing().returning(budget_notice.c.budget_id)
+    return (await tx.execute(made)).scalar_one_or_none() is not None
+
+
+async def people_to_tell(
+    tx: Transaction, organisation_id: UUID, roles: Iterable[str], member_id: UUID | None
+) -> Sequence[sa.RowMapping]:
+    """Members with one of these roles, and the one whose budget it is."""
+    question = (
+        sa.select(app_user.c.id, app_user.c.email, app_user.c.locale)
+        .join(membership, membership.c.user_id == app_user.c.id)
+        .where(
+            membership.c.organisation_id == organisation_id,
+            app_user.c.status == "active",
+            sa.or_(membership.c.role.in_(list(roles)), app_user.c.id == member_id),
+        )
+        .order_by(app_user.c.id)
+    )
+    return (await tx.execute(question)).mappings().all()
 
 
 async def insert_budget(tx: Transaction, row: Mapping[str, Any]) -> None:

@@ -57,6 +57,17 @@ CREATE INDEX budget_member_id_idx ON budget (member_id) WHERE member_id IS NOT N
 CREATE INDEX budget_project_id_idx ON budget (organisation_id, project_id) WHERE project_id IS NOT NULL;
 CREATE INDEX budget_team_id_idx ON budget (organisation_id, team_id) WHERE team_id IS NOT NULL;
 
+-- What its organisation was told of a budget: once per period and share of it that was used.
+CREATE TABLE budget_notice (
+    budget_id uuid NOT NULL REFERENCES budget (id),
+    period_start timestamptz NOT NULL,
+    percent smallint NOT NULL,
+    organisation_id uuid NOT NULL REFERENCES organisation (id),
+    told_at timestamptz NOT NULL,
+    PRIMARY KEY (budget_id, period_start, percent)
+);
+CREATE INDEX budget_notice_organisation_id_idx ON budget_notice (organisation_id);
+
 CREATE TRIGGER tell_changed AFTER INSERT OR UPDATE OR DELETE ON team
     FOR EACH ROW EXECUTE FUNCTION bursar_tell_changed('id');
 CREATE TRIGGER tell_changed AFTER INSERT OR UPDATE OR DELETE ON project
@@ -67,6 +78,9 @@ CREATE TRIGGER tell_changed AFTER INSERT OR UPDATE OR DELETE ON member_limit
 SELECT bursar_make_tenant('team');
 SELECT bursar_make_tenant('project');
 SELECT bursar_make_tenant('member_limit');
+SELECT bursar_make_tenant('budget_notice');
+GRANT SELECT ON budget_notice TO bursar_api, bursar_operator, bursar_worker;
+GRANT INSERT ON budget_notice TO bursar_worker;
 GRANT SELECT ON team, project, member_limit TO bursar_api, bursar_operator, bursar_worker, bursar_gateway;
 GRANT INSERT, UPDATE ON team, project, member_limit TO bursar_api, bursar_operator;
 
