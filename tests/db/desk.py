@@ -231,7 +231,8 @@ class Desk:
 
     def usage(self, request_id: UUID) -> list[Any]:
         return self.worker.execute(
-            "SELECT attempt, revision, sale, cost, from_mark, late, posting, quantities FROM usage"
+            "SELECT attempt, revision, sale, cost, from_mark, late, posting, quantities, project_id, team_id"
+            " FROM usage"
             " WHERE request_id = %s ORDER BY attempt, revision",
             [request_id],
         ).fetchall()

@@ -124,6 +124,21 @@ def a_final_row_replaces_what_was_booked_from_its_mark(desk: Desk) -> None:
 
 
 @story
+def every_revision_says_where_the_key_was(desk: Desk) -> None:
+    customer = desk.customer(1000)
+    process = desk.open_process()
+    where = {"project_id": new_id(), "team_id": new_id()}
+    lease_id = desk.take(process, customer, 100).lease_id
+    mark = sold(customer, lease_id, 30, from_mark=True, outcome="crashed", **where)
+    desk.flush(process, marks=[mark])
+    assert desk.sweep_after_silence(process)
+    desk.flush(desk.open_process(), [sold(customer, lease_id, 50, request_id=mark.request_id, **where)])
+    rows = desk.usage(mark.request_id)
+    assert [(row.project_id, row.team_id) for row in rows] == [tuple(where.values())] * 2
+    desk.post()
+
+
+@story
 def a_cheaper_final_row_comes_back_as_a_refund(desk: Desk) -> None:
     customer = desk.customer(1000)
     process = desk.open_process()

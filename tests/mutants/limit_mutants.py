@@ -58,5 +58,17 @@ LIMITS: Final = (
             "if any(fnmatchcase(name, pattern) for name in names):",
             "if names:",
         ),
+        (
+            "what_belongs_together_is_limited_apart",
+            "a_budget_of_a_project_stops_its_keys_alone",
+            "                found += Limits(\n",
+            "                Limits(\n",
+        ),
+        (
+            "everybody_is_of_one_group",
+            "a_budget_of_a_project_stops_its_keys_alone",
+            '            yield kind, row["organisation_id"], group_id\n',
+            '            yield kind, row["organisation_id"], row["organisation_id"]\n',
+        ),
     )
 )

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID, uuid4
 
 from callers import SALE, Seen, ask
 from own_key_scenes import changed
@@ -20,15 +21,15 @@ async def limit(stack: GatewayStack, **limits: Any) -> None:
 
 
 async def budget(stack: GatewayStack, amount: int, unit: str, **of: Any) -> None:
-    columns = {"api_key_id": stack.seed.api_key_id, "model": None, **of}
+    columns = {"api_key_id": stack.seed.api_key_id, "project_id": None, **of}
     await changed(
         stack,
-        "INSERT INTO budget (id, organisation_id, api_key_id, model, unit, asset, amount, name, period,"
+        "INSERT INTO budget (id, organisation_id, api_key_id, project_id, unit, asset, amount, name, period,"
         " created_at) VALUES (gen_random_uuid(), %s, %s, %s, %s, %s, %s, 'test', 'once', now())",
         [
             stack.seed.organisation_id,
             columns["api_key_id"],
-            columns["model"],
+            columns["project_id"],
             unit,
             "USD" if unit == "money" else None,
             amount,
@@ -108,3 +109,30 @@ async def a_limit_of_a_model_is_not_one_of_another(stack: GatewayStack) -> None:
     await limit(stack, models={"claude-*": {"requests_per_min": 1}})
     for _ in range(2):
         assert (await asked(stack, ask(stream=False))).is_complete
+
+
+async def add_project(stack: GatewayStack) -> UUID:
+    """In a team of its own."""
+    ids = [uuid4(), stack.seed.organisation_id, uuid4()]
+    team = "INSERT INTO team (id, organisation_id, name, created_at) VALUES (%s, %s, %s, now())"
+    await changed(stack, team, [ids[2], ids[1], ids[2].hex])
+    project = (
+        "INSERT INTO project (id, organisation_id, team_id, name, created_at) VALUES (%s, %s, %s, %s, now())"
+    )
+    await changed(stack, project, [*ids, ids[0].hex])
+    return ids[0]
+
+
+@stack_scene
+async def a_budget_of_a_project_stops_its_keys_alone(stack: GatewayStack) -> None:
+    here, elsewhere = await add_project(stack), await add_project(stack)
+    await changed(stack, "UPDATE api_key SET project_id = %s WHERE id = %s", [here, stack.seed.api_key_id])
+    for project_id in (here, elsewhere):
+        amount = 2 if project_id == here else 0
+        await budget(stack, amount, "requests", api_key_id=None, project_id=project_id)
+    assert [code(await asked(stack, ask(stream=False))) for _ in range(3)] == [
+        "ok",
+        "ok",
+        "request_quota_exceeded",
+    ]
+    assert await spent(stack) == 2

@@ -196,6 +196,12 @@ FLUSHES: Final = mutants(
 ) + mutants(
     "projects.sql",
     (
+        "a_team_passes_for_a_project",
+        "every_revision_says_where_the_key_was",
+        "r.raw_usage, r.project_id, r.team_id\n",
+        "r.raw_usage, r.team_id, r.project_id\n",
+    ),
+    (
         "an_end_leaves_its_mark",
         "an_end_takes_its_mark_away",
         "FROM inserted WHERE inserted.streamed OR inserted.latency_ms >= 1000))",
