@@ -71,9 +71,12 @@ class Dispatcher:
         return len(claimed) > 0
 
     async def _deliver(self, claimed: Claimed) -> None:
-        outcome = await self._send(claimed)
-        async with self._database.transaction() as tx:
-            await self._record(tx, claimed, outcome)
+        try:
+            outcome = await self._send(claimed)
+            async with self._database.transaction() as tx:
+                await self._record(tx, claimed, outcome)
+        except Exception:  # the others go on; this one is taken again when the claim ends
+            log.exception("webhook.not_recorded", delivery_id=str(claimed.id))
 
     async def _send(self, claimed: Claimed) -> Outcome:
         at, began_ms = self._edge.now(), self._edge.clock.monotonic_ms()

@@ -91,7 +91,7 @@ async def _that_want(tx: Transaction, organisation_id: UUID, asked: WebhookAsked
         question = question.where(
             sa.or_(
                 webhook_endpoint.c.event_types.is_(None),
-                webhook_endpoint.c.event_types.any(asked.type.value),
+                sa.literal(asked.type.value) == sa.any_(webhook_endpoint.c.event_types),
             )
         )
     return list((await tx.execute(question)).scalars())
