@@ -28,6 +28,15 @@ PATHS = {
     "openai_compatible": "/compat/v1",
     "gemini": "/gemini/v1beta",
 }
+FURTHER = {
+    "xai": "/xai/v1",
+    "mistral": "/mistral/v1",
+    "deepseek": "/deepseek/v1",
+    "openrouter": "/openrouter/v1",
+    "azure_openai": "/azure/openai",
+    **dict.fromkeys(("zhipu", "zai", "groq", "together", "ollama", "vllm"), "/compat/v1"),
+}
+"""All other kinds, and where a simulated one is."""
 LLAMA_PRICES = {"in_fresh": ("0.6", "0.72"), "cache_read": ("0.06", "0.072"), "out_text": ("2.4", "2.88")}
 OLD_MODEL = "gpt-4-turbo-kept"  # today's catalogue retired gpt-4-turbo; an operator may go on selling it
 YUAN_MODEL = "clips"
@@ -44,6 +53,7 @@ class Operator:
         )
         self.provider_ids: dict[str, str] = {}
         self.simulator_url = ""
+        self._models: dict[str, str] = dict(EVERY_MODEL)
 
     def close(self) -> None:
         self._http.close()
@@ -81,6 +91,12 @@ class Operator:
         self._add_model(MODELS["openai_compatible"], "openai_compatible")
         self._set_prices(MODELS["openai_compatible"], LLAMA_PRICES, "USD")
 
+    def model_of(self, kind: str) -> str:
+        """A model at a provider of this kind, shared by all who ask."""
+        if kind not in self._models:
+            self._models[kind] = self.new_model(kind)
+        return self._models[kind]
+
     def new_model(self, kind: str) -> str:
         """A model at a provider of its own, for tests that break it: nobody else's is put to rest."""
         made = self.post(
@@ -88,14 +104,15 @@ class Operator:
             {
                 "slug": f"{kind.replace('_', '-')}-{uuid4().hex[:8]}",
                 "kind": kind,
-                "base_url": self.simulator_url + PATHS[kind],
+                "base_url": self.simulator_url + (PATHS.get(kind) or FURTHER[kind]),
             },
         )
-        self.post(f"/providers/{made['id']}/credentials", {"secret": SECRETS[kind]})
-        self._set_prices(MODELS[kind], LLAMA_PRICES, "USD", made["id"])
-        name = f"{MODELS[kind]}-{uuid4().hex[:8]}"
+        self.post(f"/providers/{made['id']}/credentials", {"secret": SECRETS.get(kind, "sk-test-further")})
+        model = MODELS.get(kind, "gpt-4o-mini")
+        self._set_prices(model, LLAMA_PRICES, "USD", made["id"])
+        name = f"{model}-{uuid4().hex[:8]}"
         self.post("/models", {"id": name, "output_tokens_max": 4096})
-        self.post("/routes", {"model_id": name, "provider_id": made["id"], "provider_model": MODELS[kind]})
+        self.post("/routes", {"model_id": name, "provider_id": made["id"], "provider_model": model})
         return name
 
     def new_customer(
