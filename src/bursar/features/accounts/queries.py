@@ -265,3 +265,12 @@ def _usable(token_hash: bytes, purpose: Purpose, now: datetime) -> sa.ColumnElem
         one_time_token.c.used_at.is_(None),
         one_time_token.c.expires_at > now,
     )
+
+
+async def turn_notification_off(tx: Transaction, email: str, choice: str) -> bool:
+    """In the profile of who has this address. False: nobody has."""
+    changed = app_user.c.notifications.concat(sa.func.jsonb_build_object(choice, False))  # noqa: FBT003 - JSON's false
+    done = await tx.execute(
+        sa.update(app_user).where(app_user.c.email == email.lower()).values(notifications=changed)
+    )
+    return done.rowcount > 0

@@ -23,7 +23,7 @@ from bursar.features.accounts.passwords import EMAIL_CHANGE_WANTED, RESET_WANTED
 from bursar.features.accounts.sign_ups import SIGNED_UP, VERIFICATION_WANTED
 from bursar.rest.account_opening import TRIAL_CREDIT
 from bursar.rest.edge import Edge
-from bursar.rest.mails import ChangeEmail, ResetPassword, VerifyEmail, ask_for_mail
+from bursar.rest.mails import NOTIFICATION_REFUSED, ChangeEmail, ResetPassword, VerifyEmail, ask_for_mail
 from bursar.rest.secret_text import issue
 
 log = structlog.get_logger(__name__)
@@ -46,6 +46,7 @@ def handlers(edge: Edge) -> Mapping[str, Handler]:
         RESET_WANTED: mails.reset_wanted,
         EMAIL_CHANGE_WANTED: mails.email_change_wanted,
         TRIAL_CREDIT: grant_trial_credit,
+        NOTIFICATION_REFUSED: turn_notification_off,
     }
 
 
@@ -149,6 +150,13 @@ def reset_token(
         "created_at": now,
         "expires_at": now + life,
     }
+
+
+async def turn_notification_off(tx: Transaction, event: Event) -> None:
+    """What somebody refused by the link in a mail stands in his profile. Safe to run twice: it stays off."""
+    recipient, choice = event.payload["recipient"], event.payload["choice"]
+    if not await queries.turn_notification_off(tx, recipient, choice):
+        log.info("account.no_such_address", event_id=event.id)
 
 
 async def grant_trial_credit(tx: Transaction, event: Event) -> None:

@@ -38,7 +38,7 @@ async def insert_mail(tx: Transaction, row: Mapping[str, Any]) -> bool:
 
 async def refuse(tx: Transaction, recipient: str, choice: str, now: datetime) -> None:
     """Remember it for an address that no account has; who has one has a profile for it. Twice is once."""
-    has_account = sa.exists().where(sa.func.lower(app_user.c.email) == recipient.lower())
+    has_account = sa.exists(sa.select(app_user.c.id).where(app_user.c.email == recipient.lower()))
     values = sa.select(
         sa.literal(recipient.lower()), sa.literal(choice), sa.literal(now, sa.DateTime(timezone=True))
     ).where(~has_account)
@@ -53,9 +53,7 @@ async def forget_event(tx: Transaction, event_id: int, kept: Mapping[str, Any]) 
 
 async def does_not_want(tx: Transaction, recipient: str, choice: str) -> bool:
     """By the profile, if the address is an account's; else by what this address asked for."""
-    profile = sa.select(app_user.c.notifications[choice].astext).where(
-        sa.func.lower(app_user.c.email) == recipient.lower()
-    )
+    profile = sa.select(app_user.c.notifications[choice].astext).where(app_user.c.email == recipient.lower())
     chosen = (await tx.execute(profile)).first()
     if chosen is not None:
         return bool(chosen[0] == "false")

@@ -46,3 +46,4 @@ GRANT SELECT (id, intent, template, locale, recipient, message_id, state, attemp
     created_at, ended_at) ON mail TO bursar_operator;
 GRANT UPDATE (state, attempts, due_at, ended_at) ON mail TO bursar_operator;
 GRANT SELECT, INSERT ON mail_refusal TO bursar_worker;
+GRANT UPDATE (notifications) ON app_user TO bursar_worker;
