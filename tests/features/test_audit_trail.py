@@ -20,8 +20,8 @@ from bursar.core.permissions import MemberRole, OperatorRole
 from bursar.db.audit import Sealer
 from bursar.db.connect import Role
 from bursar.db.engine import Database
-from bursar.features.audit.service import _cell
 from bursar.rest.control import Control
+from bursar.rest.csv_cells import cell
 from scratch_database import ScratchDatabase
 
 __all__ = ["bursar"]
@@ -128,7 +128,7 @@ class TestTrail:
         assert none.json() == []
 
     def test_a_cell_is_no_formula(self) -> None:
-        assert [_cell(one) for one in ("=1+1", "-2", "a=b", None, 7)] == ["'=1+1", "'-2", "a=b", "", "7"]
+        assert [cell(one) for one in ("=1+1", "-2", "a=b", None, 7)] == ["'=1+1", "'-2", "a=b", "", "7"]
 
 
 class TestCommands:

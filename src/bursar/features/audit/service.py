@@ -17,6 +17,7 @@ from bursar.db.engine import ReadSession
 from bursar.features.audit import queries
 from bursar.features.audit.queries import Wanted
 from bursar.features.audit.schemas import Actor, AuditEntry, Format
+from bursar.rest.csv_cells import cell
 from bursar.rest.paging import Page, PageAsked, bigint, cut_page
 from bursar.rest.problems import Invalid
 
@@ -26,9 +27,6 @@ SPAN_MAX: Final = timedelta(days=366)
 
 EXPORTED_PER_PAGE: Final = 500
 STAFF: Final = frozenset({"operator", "token", "cli", "database"})
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that begins so is run by spreadsheets."""
-
 COLUMNS: Final = (
     "id",
     "at",
@@ -169,10 +167,5 @@ def _as_csv(entries: Sequence[AuditEntry]) -> bytes:
         said = entry.model_dump(mode="json")
         said |= {f"actor_{name}": value for name, value in said["actor"].items()}
         said |= {name: orjson.dumps(said[name]).decode() for name in ("before", "after")}
-        writer.writerow(_cell(said[name]) for name in COLUMNS)
+        writer.writerow(cell(said[name]) for name in COLUMNS)
     return out.getvalue().encode()
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -158,7 +158,7 @@ BEGIN
 END $$;
 
 -- Have the log follow a table. Secret are also, whoever forgets them: every bytea column and what is named like
--- one; personal: what is named like an address of a person. events: as in CREATE TRIGGER.
+-- one; personal: what is named like a name or an address. events: as in CREATE TRIGGER.
 CREATE FUNCTION bursar_audit(one regclass, secret_columns text[] DEFAULT '{}', personal_columns text[] DEFAULT '{}',
     ignored_columns text[] DEFAULT '{}', is_internal boolean DEFAULT false,
     events text DEFAULT 'INSERT OR UPDATE OR DELETE') RETURNS void LANGUAGE plpgsql AS $$
@@ -174,20 +174,20 @@ BEGIN
         AND attname::text <> ALL (secret_columns);
     SELECT personal_columns || coalesce(array_agg(attname::text), '{}') INTO personal_columns FROM pg_attribute
     WHERE attrelid = one AND attnum > 0 AND NOT attisdropped
-        AND attname ~ '(^|_)(email|address|recipient|user_agent|ip|phone)$'
+        AND attname ~ '(^|_)(email|address|recipient|user_agent|ip|phone|name|description|reason)$'
         AND attname::text <> ALL (personal_columns || keys);
     EXECUTE format('CREATE TRIGGER audited AFTER %s ON %s FOR EACH ROW EXECUTE FUNCTION bursar_audit_row(%L, %L, %L, %L, %L)',
         events, one, keys, secret_columns, personal_columns, ignored_columns, is_internal);
 END $$;
 
-SELECT bursar_audit('organisation', personal_columns => '{name}'),
-    bursar_audit('app_user', personal_columns => '{name}', ignored_columns => '{totp_step}'),
+SELECT bursar_audit('organisation'),
+    bursar_audit('app_user', ignored_columns => '{totp_step}'),
     bursar_audit('membership'),
     bursar_audit('session',
         ignored_columns => '{refresh_hash,previous_hash,rotated_at,csrf_hash,used_at,expires_at}'),
     bursar_audit('signing_key'),
     bursar_audit('api_key'),
-    bursar_audit('operator_token', personal_columns => '{name}'),
+    bursar_audit('operator_token'),
     bursar_audit('provider'),
     bursar_audit('provider_credential'),
     bursar_audit('model'),

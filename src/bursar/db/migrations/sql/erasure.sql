@@ -59,9 +59,9 @@ BEGIN
     UPDATE outbox SET payload = '{}', handled_at = coalesce(handled_at, p_now)
     WHERE topic = 'mail' AND payload ->> 'to' = person.email;
     UPDATE outbox SET payload = bursar_unnamed(payload::text, person.email, person.name, placeholder)::jsonb
-    WHERE strpos(payload::text, person.email) > 0;
+    WHERE payload::text <> bursar_unnamed(payload::text, person.email, person.name, placeholder);
     UPDATE webhook_message SET body = bursar_unnamed(body, person.email, person.name, placeholder)
-    WHERE strpos(body, person.email) > 0;
+    WHERE body <> bursar_unnamed(body, person.email, person.name, placeholder);
     UPDATE app_user SET email = placeholder, name = '', status = 'disabled', password_hash = NULL,
         operator_role = NULL, operator_addresses = NULL, locale = 'en', time_zone = 'UTC', notifications = '{}',
         totp_sealed = NULL, totp_confirmed_at = NULL, erased_at = p_now
@@ -110,3 +110,9 @@ END $$;
 
 REVOKE ALL ON FUNCTION bursar_erase_audit, bursar_unnamed, bursar_erase_user, bursar_erase_organisation FROM public;
 GRANT EXECUTE ON FUNCTION bursar_erase_user, bursar_erase_organisation TO bursar_worker;
+
+-- What archives are made of (bursar.features.data_rights.contents), besides what the worker reads anyway.
+GRANT SELECT (id, organisation_id, name, issuer, client_id, role_claim, role_map, default_role, vouches_for_email,
+    active, created_at) ON sso_connection TO bursar_worker;
+GRANT SELECT ON sso_domain, webhook_endpoint, viewing, team, project, member_limit, budget, credit_lot, membership,
+    organisation TO bursar_worker;

@@ -12,6 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("SET LOCAL ROLE bursar_owner")
+    execute_file("audited_later.sql")
     execute_file("erasure.sql")
     op.execute("RESET ROLE")
 
