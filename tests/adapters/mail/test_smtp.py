@@ -37,6 +37,7 @@ class TestMessage:
         assert body_of(message, "html").strip() == "<p>Thank you.</p>"
         assert message["from"] == "Bursar <no-reply@bursar.example>"
         assert message["date"].datetime == mail().written_at
+        assert message["x-original-message-id"] == message["message-id"] == mail().message_id
         assert message["auto-submitted"] == "auto-generated"
         assert message["list-unsubscribe"] == "<https://b.example/u/1>"
         assert message["list-unsubscribe-post"] == "List-Unsubscribe=One-Click"

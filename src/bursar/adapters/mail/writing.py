@@ -27,6 +27,7 @@ def written(mail: Mail) -> EmailMessage:
         message["Subject"] = mail.subject
         message["Date"] = mail.written_at
         message["Message-ID"] = mail.message_id
+        message["X-Original-Message-ID"] = mail.message_id  # Amazon SES writes a Message-ID of its own
         if mail.reply_to is not None:
             message["Reply-To"] = _address(mail.reply_to)
     except (ValueError, IndexError, MessageError) as error:
