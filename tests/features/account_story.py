@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx2
 import psycopg
+from control_client import api_with
 
 from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.outbox import deliver
-from bursar.entrypoints.api import build_api
 from bursar.features.accounts.tasks import handlers
 from bursar.rest.control import Control
 from scratch_database import ScratchDatabase
@@ -79,10 +79,8 @@ class Story:
 
 
 def story_of(control: Control, database: ScratchDatabase) -> Story:
-    transport = httpx2.ASGITransport(app=build_api(control), raise_app_exceptions=False)
-    return Story(
-        control, database, httpx2.AsyncClient(transport=transport, base_url="http://test", timeout=60)
-    )
+    http = httpx2.AsyncClient(transport=api_with(control), base_url="http://test", timeout=60)
+    return Story(control, database, http)
 
 
 def new_account(email: str = EMAIL, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import httpx2
 import orjson
 import psycopg
 import pytest
-from control_client import Client, SettableClock, Use
+from control_client import Client, SettableClock, Use, api_with
 from one_api import api_over
 
 from bursar.core.booking import UsageRow

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import httpx2
 import sqlalchemy as sa
-from control_client import Client
+from control_client import Client, api_with
 from one_api import api_over
 
 from bursar.core.permissions import MemberRole, OperatorRole

@@ -58,7 +58,8 @@ async def addressee(read: ReadSession | Transaction, who: UUID | str) -> sa.RowM
 
 
 async def address_is_taken(read: ReadSession | Transaction, email: str) -> bool:
-    return (await read.execute(sa.select(sa.exists().where(app_user.c.email == email)))).scalar_one() is True
+    question = sa.select(app_user.c.id).where(app_user.c.email == email)
+    return (await read.execute(question)).one_or_none() is not None
 
 
 async def profile(read: ReadSession | Transaction, user_id: UUID) -> sa.RowMapping:
