@@ -45,7 +45,7 @@ test: $(READY) $(NODE_READY) $(SUITES_READY) ## every test, then the coverage li
 		TMPDIR=$$folder $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --cov --cov-report= $(ARGS)
 	@$(BIN)/python scripts/coverage_gates.py
 
-check: $(READY) ## format, lint, types, import contracts, tidiness, migrations, OpenAPI, locks
+check: $(READY) ## format, lint, types, import contracts, tidiness, security, migrations, OpenAPI, locks
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
@@ -54,6 +54,7 @@ check: $(READY) ## format, lint, types, import contracts, tidiness, migrations, 
 	$(BIN)/python -m pytest -q -p no:randomly tests/test_tidy.py tests/test_dependencies.py
 	$(BIN)/python scripts/env_example.py --check
 	$(BIN)/python scripts/check_locks.py
+	$(BIN)/python scripts/check_vulnerabilities.py
 	$(BIN)/python scripts/check_migrations.py
 	$(BIN)/python scripts/openapi.py --check
 	$(BIN)/python scripts/providers_doc.py --check
