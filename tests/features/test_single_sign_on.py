@@ -183,6 +183,27 @@ class TestCapture:
         assert found.json()["method"] == "any"
         assert (await story.http.get(made["start"])).json()["code"] == "sign_in_source_not_found"
 
+    async def test_leaves_the_password_to_owners_for_when_single_sign_on_is_broken(
+        self, story: Story, owner: Client, organisation: dict[str, Any]
+    ) -> None:
+        await connect(story, owner, organisation)
+        stored, said = await story.control.passwords.hash("a quiet zebra"), "/api/v1/auth/log-in"
+        await people.make_person(story.control, email="ana@acme.example")
+        story.asked(
+            "UPDATE app_user SET email = 'boss@acme.example' FROM membership"
+            " WHERE user_id = app_user.id AND role = 'owner'"
+        )
+        story.asked("UPDATE app_user SET password_hash = %s", stored)
+        ana = {"email": "ana@acme.example", "password": "a quiet zebra"}
+        refused = await story.http.post(said, json=ana)
+        assert (refused.status_code, refused.json()["code"]) == (403, "single_sign_on_required")
+        wrong = await story.http.post(said, json=ana | {"password": "another"})
+        assert wrong.json()["code"] == "sign_in_refused"  # a stranger is not told
+        boss = await story.http.post(said, json=ana | {"email": "boss@acme.example"})
+        assert boss.status_code == 200
+        story.asked("UPDATE app_user SET operator_role = 'finance' WHERE email = 'ana@acme.example'")
+        assert (await story.http.post(said, json=ana)).status_code == 200
+
 
 class TestDomains:
     async def test_count_once_dns_has_shown_the_challenge(

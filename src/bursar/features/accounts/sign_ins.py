@@ -15,6 +15,7 @@ from bursar.db.engine import Transaction
 from bursar.features.accounts import queries
 from bursar.features.accounts.schemas import Credentials, TokensIn
 from bursar.features.accounts.schemas import SignedIn as SignedInShown
+from bursar.rest.captured_domains import check_password_opens
 from bursar.rest.control import Control
 from bursar.rest.problems import Refusal
 from bursar.rest.second_factors import take_code, throttle_codes
@@ -72,6 +73,7 @@ async def log_in(control: Control, asked: Credentials, visit: Visit) -> SignIn:
 
     Raises:
         SignInRefused, SecondFactorNeeded, SecondFactorRefused, TooManyTries, PasswordsBusy
+        SingleSignOnRequired: all of it was right, and his organisation wants him to sign in there.
     """
     email, password = asked.email.lower(), asked.password.get_secret_value()
     await throttle(control, _tries(email, visit))
@@ -94,6 +96,7 @@ async def log_in(control: Control, asked: Credentials, visit: Visit) -> SignIn:
             await take_code(tx, control, person["id"], asked.code)
         if better is not None:
             await queries.change_person(tx, person["id"], {"password_hash": better})
+        await check_password_opens(tx, person["id"])
         return await _open(tx, control, person["id"], visit, two_factor=has_factor)
 
 

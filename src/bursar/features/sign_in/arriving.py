@@ -17,11 +17,11 @@ from bursar.features.sign_in.linking import (
     IdentityTaken,
     SignUpNeeded,
     account_opened,
-    check_capture,
 )
 from bursar.features.sign_in.role_map import role_of
-from bursar.features.sign_in.sources import START_OF_CONNECTION, Chosen
+from bursar.features.sign_in.sources import Chosen
 from bursar.rest.account_opening import NewPerson, open_account, open_organisation
+from bursar.rest.captured_domains import check_not_captured
 from bursar.rest.control import Control
 from bursar.rest.fields import NAME_LENGTH_MAX, printable
 from bursar.rest.mail_domains import SHARED_DOMAINS, check_domain, domain_of
@@ -32,14 +32,6 @@ from bursar.rest.visits import Visit
 log = structlog.get_logger(__name__)
 
 NO_ZONE: Final = "UTC"
-
-
-class SingleSignOnRequired(Forbidden):
-    code = "single_sign_on_required"
-
-    def __init__(self, connection_id: UUID) -> None:
-        super().__init__("People of this domain sign in at their organisation.")
-        self.members = {"start": START_OF_CONNECTION.format(connection_id)}
 
 
 class SingleSignOnRoleMissing(Forbidden):
@@ -115,11 +107,7 @@ async def _check_capture(tx: Transaction, arrival: Arrival, account: Account | N
     """Raises `SingleSignOnRequired`: one of the addresses belongs to a domain that signs in elsewhere."""
     if arrival.chosen.connection is not None:
         return  # a domain is verified for one connection only, and this one speaks for it
-    emails = [arrival.email, *([account.email] if account else [])]
-    captured = await queries.captured(tx, [domain_of(email) for email in emails])
-    email = check_capture(captured.keys(), *emails)
-    if email is not None:
-        raise SingleSignOnRequired(captured[domain_of(email)])
+    await check_not_captured(tx, [arrival.email, *([account.email] if account else [])])
 
 
 async def _made(tx: Transaction, control: Control, arrival: Arrival) -> tuple[Account, str | None]:

@@ -4,7 +4,6 @@ An address may pass from one person to another, and some sources let people clai
 address only once, when both sides verified it; ever after the source's own subject counts.
 """
 
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -123,11 +122,6 @@ def account_opened(linked: Account | None, by_email: Account | None, domains: Do
     if linked is None and (not account.is_verified or account.is_operator):
         raise LinkNeedsSignIn
     return account
-
-
-def check_capture(captured: AbstractSet[str], *emails: str) -> str | None:
-    """The first of these addresses whose domain signs in elsewhere."""
-    return next((email for email in emails if domain_of(email) in captured), None)
 
 
 def _is_address(email: str) -> bool:

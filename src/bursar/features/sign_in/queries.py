@@ -88,23 +88,6 @@ async def domains_of_connection(read: Reading, connection_id: UUID) -> frozenset
     return frozenset((await read.execute(question)).scalars())
 
 
-async def captured(read: Reading, domains: Sequence[str]) -> Mapping[str, UUID]:
-    """Those of these domains whose people sign in at a connection, and at which."""
-    question = (
-        sa.select(sso_domain.c.domain, sso_domain.c.connection_id)
-        .join(sso_connection, sso_connection.c.id == sso_domain.c.connection_id)
-        .join(organisation, organisation.c.id == sso_domain.c.organisation_id)
-        .where(
-            sso_domain.c.domain.in_(domains),
-            sso_domain.c.verified_at.is_not(None),
-            sso_domain.c.captures,
-            sso_connection.c.active,
-            organisation.c.status != "closed",
-        )
-    )
-    return {row.domain: row.connection_id for row in await read.execute(question)}
-
-
 async def linked_account(tx: Transaction, source: str, subject: str) -> sa.RowMapping | None:
     question = _ACCOUNT.join(linked_identity, linked_identity.c.user_id == app_user.c.id).where(
         linked_identity.c.source == source, linked_identity.c.subject == subject

@@ -22,6 +22,7 @@ from bursar.features.sign_in.sources import (
     SignInSourceNotFound,
 )
 from bursar.rest.callers import Caller
+from bursar.rest.captured_domains import capturing
 from bursar.rest.control import Control
 from bursar.rest.mail_domains import domain_of
 from bursar.rest.problems import Forbidden
@@ -91,12 +92,11 @@ async def discover(control: Control, email: str, visit: Visit) -> Discovered:
         TooManyTries
     """
     await _throttle(control, visit)
-    domain = domain_of(email)
     async with control.database.read(accounts=True) as read:
-        captured = await queries.captured(read, [domain])
-    if domain not in captured:
+        connection_id = (await capturing(read, [email])).get(domain_of(email))
+    if connection_id is None:
         return Discovered(method="any")
-    return Discovered(method="single_sign_on", start=START_OF_CONNECTION.format(captured[domain]))
+    return Discovered(method="single_sign_on", start=START_OF_CONNECTION.format(connection_id))
 
 
 async def leave(

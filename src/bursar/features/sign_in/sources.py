@@ -12,6 +12,7 @@ from bursar.db.secrets import SealBroken
 from bursar.features.sign_in import queries
 from bursar.features.sign_in.linking import EVERYBODY, Domains
 from bursar.features.sign_in.schemas import SignInOption
+from bursar.rest.captured_domains import START
 from bursar.rest.control import Control
 from bursar.rest.problems import NotFound, Refusal
 
@@ -21,7 +22,7 @@ PROVIDER_PREFIX: Final = "provider:"
 CONNECTION_PREFIX: Final = "sso:"
 START_OF_PROVIDER: Final = "/api/v1/auth/providers/{}/start"
 BACK_AT_PROVIDER: Final = "/api/v1/auth/providers/{}/callback"
-START_OF_CONNECTION: Final = "/api/v1/auth/sso/{}/start"
+START_OF_CONNECTION: Final = START
 BACK_AT_CONNECTION: Final = "/api/v1/auth/sso/{}/callback"
 
 
