@@ -63,6 +63,8 @@ class TestSignUp:
         assert (await story.http.get(f"{own}/wallet")).json()["balance"] == "5.00"
         (key,) = (await story.http.get(f"{own}/keys")).json()["items"]
         assert (key["id"], key["name"]) == (opened["key"]["id"], "starter")
+        (project,) = (await story.http.get(f"{own}/projects")).json()["items"]
+        assert (project["id"], project["name"]) == (key["project_id"], "Default")
 
     async def test_gives_nothing_before_the_mail_is_answered(self, story: Story) -> None:
         await story.done("/auth/sign-up", new_account())

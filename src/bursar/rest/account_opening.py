@@ -16,6 +16,7 @@ from bursar.core.money import parse_amount
 from bursar.core.permissions import MemberRole
 from bursar.db.engine import Transaction
 from bursar.db.outbox import publish
+from bursar.db.projects import default_project
 from bursar.db.tables import api_key, app_user, membership, organisation, wallet
 from bursar.rest.control import Control
 from bursar.rest.mails import Welcome, ask_for_mail
@@ -123,6 +124,7 @@ async def open_organisation(
             limits={"requests_per_min": control.policy.requests_per_minute_default},
             created_at=now,
             created_by=user_id,
+            project_id=await default_project(tx, opened_id, now=now, new_id=edge.new_id),
         )
     )
     opened = Opened(organisation_id=opened_id, wallet_id=wallet_id, key_id=key_id, secret=issued.secret)

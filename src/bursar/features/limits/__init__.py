@@ -2,8 +2,8 @@
 
 * An organisation, a key and a provider's credential each have their own; a key's are also narrowed to models
   (patterns) and to providers within it. All that apply to a request must let it through.
-* So do keys that belong together: those a member made (they stay his when he leaves), those of a project, and
-  those of a team's projects.
+* So do keys that belong together: those a member made (as far as they outlive his membership, they stay his),
+  those of a project, and those of a team's projects.
 * What is set is set as a whole: what a body leaves out is not limited.
 * Gateways act on a change within a second. What is limited by the day or longer is a budget.
 * What is used by the minute is known where it is counted: in Redis, if there is one, else in each gateway.

@@ -34,7 +34,8 @@ ALTER TABLE api_key ADD CONSTRAINT api_key_project_fkey FOREIGN KEY (organisatio
     REFERENCES project (organisation_id, id);
 CREATE INDEX api_key_project_id_idx ON api_key (organisation_id, project_id) WHERE project_id IS NOT NULL;
 
--- Of all keys somebody made (api_key.created_by) in an organisation. It outlives his membership, as his keys do.
+-- Of all keys somebody made (api_key.created_by) in an organisation. It outlives his membership, as
+-- his keys may.
 CREATE TABLE member_limit (
     organisation_id uuid NOT NULL REFERENCES organisation (id),
     member_id uuid NOT NULL REFERENCES app_user (id),
@@ -83,6 +84,8 @@ GRANT SELECT ON budget_notice TO bursar_api, bursar_operator, bursar_worker;
 GRANT INSERT ON budget_notice TO bursar_worker;
 GRANT SELECT ON team, project, member_limit TO bursar_api, bursar_operator, bursar_worker, bursar_gateway;
 GRANT INSERT, UPDATE ON team, project, member_limit TO bursar_api, bursar_operator;
+-- Whoever signs up gets a key in a project. UPDATE: to lock the row.
+GRANT SELECT, INSERT, UPDATE (name) ON team, project TO bursar_accounts;
 
 -- Where the key was when the request was admitted. NULL: in no project.
 ALTER TABLE usage ADD COLUMN project_id uuid;
