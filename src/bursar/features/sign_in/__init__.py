@@ -1,6 +1,6 @@
 """Signing in elsewhere: Google, GitHub, Discord, further issuers, organisations' single sign-on.
 
-What holds always (docs/adr, "Whom an identity elsewhere opens"):
+What holds always (docs/adr/0023-identities-elsewhere.md):
 
 * A person is who a source's unchanging subject is linked to; an address links at most once, and only when it
   is verified there and here.

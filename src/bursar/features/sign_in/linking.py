@@ -1,4 +1,4 @@
-"""Whom an identity elsewhere opens: the rules, pure (docs/adr, "Whom an identity elsewhere opens").
+"""Whom an identity elsewhere opens: the rules, pure (docs/adr/0023-identities-elsewhere.md).
 
 An address may pass from one person to another, and some sources let people claim any. So a link is made by an
 address only once, when both sides verified it; ever after the source's own subject counts.
