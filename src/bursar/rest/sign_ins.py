@@ -219,11 +219,16 @@ async def _tell_of_device(  # noqa: PLR0913 - a sign-in has so many parts
     person = (await tx.execute(question)).one()
     values = NewDevice(
         at=now,
-        device=user_agent or UNNAMED_DEVICE,
+        device=_line(user_agent) or UNNAMED_DEVICE,
         link=f"{control.policy.public_url}/account/sessions",
         address=address or None,
-        name=person.name or None,
+        name=_line(person.name) or None,
     )
     await ask_for_mail(
         tx, values, to=person.email, locale=person.locale, intent=f"new_device:{session_id}", now=now
     )
+
+
+def _line(text: str) -> str:
+    """What a stranger's program says of itself, as a mail may carry it."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()

@@ -72,33 +72,35 @@ def list_people(
 
 
 @app.command("reset-2fa")
-def reset_2fa(email: Email) -> None:
+def reset_2fa(email: Email, *, as_json: AsJson = False) -> None:
     """Forget somebody's second factor and end his sign-ins, when he lost both phone and recovery codes."""
     from bursar.entrypoints.commands.session import keep_accounts
+    from bursar.entrypoints.commands.telling import tell
     from bursar.features.accounts import administration
 
-    keep_accounts(lambda control, tx: administration.reset_second_factor(tx, control, email))
-    typer.echo("done: he signs in with his password and sets a new one up", err=True)
+    person = keep_accounts(lambda control, tx: administration.reset_second_factor(tx, control, email))
+    tell(person, as_json=as_json)
 
 
 @app.command()
-def disable(email: Email) -> None:
+def disable(email: Email, *, as_json: AsJson = False) -> None:
     """Let somebody in no longer; his sign-ins end at once."""
-    from bursar.entrypoints.commands.session import keep_accounts
-    from bursar.features.accounts import administration
-
-    keep_accounts(lambda control, tx: administration.set_active(tx, control, email, active=False))
-    typer.echo("done", err=True)
+    set_active(email, active=False, as_json=as_json)
 
 
 @app.command()
-def enable(email: Email) -> None:
+def enable(email: Email, *, as_json: AsJson = False) -> None:
     """Let somebody in again."""
+    set_active(email, active=True, as_json=as_json)
+
+
+def set_active(email: str, *, active: bool, as_json: bool) -> None:
     from bursar.entrypoints.commands.session import keep_accounts
+    from bursar.entrypoints.commands.telling import tell
     from bursar.features.accounts import administration
 
-    keep_accounts(lambda control, tx: administration.set_active(tx, control, email, active=True))
-    typer.echo("done", err=True)
+    person = keep_accounts(lambda control, tx: administration.set_active(tx, control, email, active=active))
+    tell(person, as_json=as_json)
 
 
 def show_link(made: "PasswordLink", *, as_json: bool) -> None:

@@ -83,20 +83,22 @@ async def password_link(tx: Transaction, control: Control, email: str) -> Passwo
     return await _link(tx, control, user_id, email.lower())
 
 
-async def reset_second_factor(tx: Transaction, control: Control, email: str) -> None:
+async def reset_second_factor(tx: Transaction, control: Control, email: str) -> PersonListed:
     """For who lost his authenticator and his recovery codes; his sign-ins end. Raises `PersonNotFound`."""
     user_id = await _find(tx, email)
     await forget_second_factor(tx, user_id)
     await end_sessions(tx, user_id, control.edge.now())
     log.info("two_factor.reset", user_id=str(user_id))
+    return await _show(tx, user_id)
 
 
-async def set_active(tx: Transaction, control: Control, email: str, *, active: bool) -> None:
+async def set_active(tx: Transaction, control: Control, email: str, *, active: bool) -> PersonListed:
     """Let somebody in, or no longer: his sign-ins end. Raises `PersonNotFound`."""
     user_id = await _find(tx, email)
     await queries.change_person(tx, user_id, {"status": "active" if active else "disabled"})
     if not active:
         await end_sessions(tx, user_id, control.edge.now())
+    return await _show(tx, user_id)
 
 
 async def list_people(
@@ -117,6 +119,10 @@ async def _find(tx: Transaction, email: str) -> UUID:
         raise PersonNotFound
     user_id: UUID = person["id"]
     return user_id
+
+
+async def _show(tx: Transaction, user_id: UUID) -> PersonListed:
+    return PersonListed.model_validate(dict(await queries.listed_person(tx, user_id)))
 
 
 async def _link(tx: Transaction, control: Control, user_id: UUID, email: str) -> PasswordLink:

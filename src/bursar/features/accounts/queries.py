@@ -33,6 +33,15 @@ _KNOWN = sa.select(
     app_user.c.totp_confirmed_at,
 )
 _ADDRESSEE = sa.select(app_user.c.id, app_user.c.email, app_user.c.name, app_user.c.status, app_user.c.locale)
+_LISTED = sa.select(
+    app_user.c.id,
+    app_user.c.email,
+    app_user.c.name,
+    app_user.c.status,
+    app_user.c.operator_role,
+    app_user.c.totp_confirmed_at.is_not(None).label("two_factor"),
+    app_user.c.created_at,
+)
 _WAITING = sa.select(
     sign_up.c.id,
     sign_up.c.email,
@@ -104,23 +113,15 @@ async def insert_person(tx: Transaction, row: Mapping[str, Any]) -> None:
     await tx.execute(sa.insert(app_user).values(**row))
 
 
+async def listed_person(read: ReadSession | Transaction, user_id: UUID) -> sa.RowMapping:
+    return (await read.execute(_LISTED.where(app_user.c.id == user_id))).mappings().one()
+
+
 async def people_before(
     read: ReadSession, *, before: UUID | None, operators_only: bool, limit: int
 ) -> Sequence[sa.RowMapping]:
     """Newest first."""
-    question = (
-        sa.select(
-            app_user.c.id,
-            app_user.c.email,
-            app_user.c.name,
-            app_user.c.status,
-            app_user.c.operator_role,
-            app_user.c.totp_confirmed_at.is_not(None).label("two_factor"),
-            app_user.c.created_at,
-        )
-        .order_by(app_user.c.id.desc())
-        .limit(limit)
-    )
+    question = _LISTED.order_by(app_user.c.id.desc()).limit(limit)
     if before is not None:
         question = question.where(app_user.c.id < before)
     if operators_only:

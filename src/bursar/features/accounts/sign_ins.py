@@ -31,8 +31,15 @@ from bursar.rest.visits import Visit
 
 log = structlog.get_logger(__name__)
 
-PER_HOUR_PER_EMAIL: Final = 60
-AT_ONCE_PER_EMAIL: Final = 10
+PER_HOUR: Final = 60
+AT_ONCE: Final = 10
+"""At one account, from one network."""
+
+PER_HOUR_PER_EMAIL: Final = 300
+AT_ONCE_PER_EMAIL: Final = 100
+"""At one account from everywhere: looser, so that it is not easy to keep its owner out. A password that is
+taken stands 10^8 guesses: 38 years of these."""
+
 PER_HOUR_PER_NETWORK: Final = 600
 AT_ONCE_PER_NETWORK: Final = 100
 """A company behind one address signs in on Monday morning; a guesser does not get far."""
@@ -138,6 +145,7 @@ def shown(sign_in: SignIn, tokens_in: TokensIn) -> SignedInShown:
 
 def _tries(email: str, visit: Visit) -> list[Try]:
     return [
+        Try("log_in", f"{email} {visit.network}", PER_HOUR, AT_ONCE),
         Try("log_in_email", email, PER_HOUR_PER_EMAIL, AT_ONCE_PER_EMAIL),
         Try("log_in_network", visit.network, PER_HOUR_PER_NETWORK, AT_ONCE_PER_NETWORK),
     ]
