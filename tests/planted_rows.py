@@ -4,7 +4,7 @@ For tests of who sees what. Checks do not hold in the scratch database afterward
 is planted, so that a row needs no story. Every text that is its own says MARK.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -70,6 +70,10 @@ class Table:
     def owner_column(self) -> str | None:
         return self.tenant_column or self.person_column
 
+    def is_of_one_of(self, owned: Collection[str]) -> bool:
+        """It has no owner of its own, but always a row of these."""
+        return any(column.needed and column.referred in owned for column in self.columns.values())
+
     def has(self, column: str) -> bool:
         return column in self.columns
 
@@ -99,13 +103,18 @@ def tables(administrator: psycopg.Connection[Any]) -> dict[str, Table]:
     return {name: Table(name=name, columns=columns) for name, columns in found.items()}
 
 
+def of_somebody(every: Mapping[str, Table]) -> dict[str, Table]:
+    """The tables whose rows belong to an organisation or a person, by way of others too."""
+    owned = {name: table for name, table in every.items() if table.owner_column}
+    return owned | {name: table for name, table in every.items() if table.is_of_one_of(owned)}
+
+
 def plant(administrator: psycopg.Connection[Any], plot: Plot) -> dict[str, Table]:
     """Give the plot a row in every table that belongs to somebody; answer those tables.
 
     What they hold for everybody (the owner is NULL) goes, so that whatever is seen is somebody's.
     """
-    every = tables(administrator)
-    owned = {name: table for name, table in every.items() if table.owner_column}
+    owned = of_somebody(tables(administrator))
     administrator.execute("SET session_replication_role = replica")
     with administrator.cursor(row_factory=namedtuple_row) as cursor:
         for check in cursor.execute(CHECKS).fetchall():
@@ -114,11 +123,12 @@ def plant(administrator: psycopg.Connection[Any], plot: Plot) -> dict[str, Table
             )
             cursor.execute(drop)
     for table in owned.values():
-        administrator.execute(
-            sql.SQL("DELETE FROM {} WHERE {} IS NULL").format(
-                sql.Identifier(table.name), sql.Identifier(str(table.owner_column))
+        if table.owner_column:
+            administrator.execute(
+                sql.SQL("DELETE FROM {} WHERE {} IS NULL").format(
+                    sql.Identifier(table.name), sql.Identifier(table.owner_column)
+                )
             )
-        )
         plot.rows[table.name] = dict(values_of(table, plot))
         administrator.execute(*insertion(table.name, plot.rows[table.name]))
     administrator.execute("SET session_replication_role = origin")

@@ -39,7 +39,8 @@ class TestTheApiRole:
     async def test_sees_nothing_without_an_organisation(self, desk: Desk, api: Database, table: str) -> None:
         busy(desk)
         async with api.read() as read:
-            assert (await read.execute(sa.select(metadata.tables[table]))).all() == []
+            question = sa.select(sa.func.count()).select_from(metadata.tables[table])
+            assert (await read.execute(question)).scalar_one() == 0
 
     async def test_sees_all_as_the_operator(self, desk: Desk, api: Database) -> None:
         busy(desk)

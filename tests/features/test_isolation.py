@@ -172,7 +172,7 @@ async def world(
             administrator=administrator,
             routes=walked_routes(),
             theirs=plot,
-            tables=found,
+            tables={name: table for name, table in found.items() if table.owner_column},
             organisation_id=ours,
             tokens=tokens,
         )

@@ -1,9 +1,11 @@
 from typing import Any
 from uuid import UUID
 
+import people
 import pytest
 from control_client import Client, Use
 
+from bursar.core.permissions import MemberRole
 from bursar.rest.control import Control
 
 
@@ -28,6 +30,10 @@ async def priced(client: Client) -> dict[str, int]:
     return {"provider": provider["id"], **numbers}
 
 
+async def numbers_of(client: Client) -> dict[str, int]:
+    return {meter: number for meter, number in (await priced(client)).items() if meter != "provider"}
+
+
 class TestListUsage:
     async def test_shows_what_a_request_was(self, client: Client, path: str, use: Use) -> None:
         row = await use()
@@ -38,6 +44,19 @@ class TestListUsage:
         assert (shown["endpoint"], shown["streamed"], shown["status"]) == ("/v1/chat/completions", True, 200)
         assert (shown["latency_ms"], shown["first_byte_ms"], shown["posted"]) == (250, 80, False)
         assert "raw_usage" not in shown
+
+    async def test_keeps_its_cost_from_customers(
+        self, client: Client, path: str, use: Use, control: Control, organisation: dict[str, Any]
+    ) -> None:
+        row = await use(price_ids=await numbers_of(client))
+        customer = await people.member(control, organisation["id"], MemberRole.OWNER)
+        (shown,) = (await customer.get(path))["items"]
+        assert (shown["cost"], shown["sale"], shown["margin"]) == (None, "0.048", None)
+        told = await customer.get(f"{path}/{row.request_id}")
+        assert (told["cost"], told["sale"]) == (None, "0.048")
+        assert "cost" not in str(told["attempts"][0]["explanation"])
+        (summed,) = (await customer.get(f"{path}/summary"))["items"]
+        assert (summed["cost"], summed["sale"], summed["margin"]) == (None, "0.048", None)
 
     async def test_pages_newest_first_without_gaps(self, client: Client, path: str, use: Use) -> None:
         rows = [await use() for _ in range(5)]

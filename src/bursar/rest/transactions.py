@@ -45,6 +45,15 @@ async def organisation_read(
         yield read
 
 
+async def organisation_or_operator_read(
+    control: Means, calling: Calling, organisation_id: UUID
+) -> AsyncIterator[ReadSession]:
+    """As the customer, or as the operator who sees more of the same: what it cost. Ask by organisation."""
+    whom = _as_operator(calling) if calling.is_operator else _as_customer(calling, organisation_id)
+    async with control.database.read(**whom) as read:
+        yield read
+
+
 async def organisation_transaction(
     control: Means, calling: Calling, organisation_id: UUID
 ) -> AsyncIterator[Transaction]:
@@ -70,6 +79,7 @@ async def accounts_transaction(control: Means, calling: Calling) -> AsyncIterato
 OperatorTx = Annotated[Transaction, Depends(operator_transaction, scope="function")]
 OperatorRead = Annotated[ReadSession, Depends(operator_read, scope="function")]
 OrganisationRead = Annotated[ReadSession, Depends(organisation_read, scope="function")]
+OrganisationOrOperatorRead = Annotated[ReadSession, Depends(organisation_or_operator_read, scope="function")]
 OrganisationTx = Annotated[Transaction, Depends(organisation_transaction, scope="function")]
 PersonRead = Annotated[ReadSession, Depends(person_read, scope="function")]
 AccountsTx = Annotated[Transaction, Depends(accounts_transaction, scope="function")]

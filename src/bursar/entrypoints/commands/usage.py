@@ -38,7 +38,7 @@ def list_all(
 
     async def work(control: Control, read: ReadSession) -> Page[schemas.UsageRow]:
         wanted = narrowed.wanted(await organisation_id(read, organisation), control.edge.now())
-        return await service.list_usage(read, wanted, page(limit, cursor))
+        return await service.list_usage(read, wanted, page(limit, cursor), with_cost=True)
 
     columns = (
         "started_at",
@@ -80,7 +80,7 @@ def summary(
 
     async def work(control: Control, read: ReadSession) -> schemas.Summary:
         wanted = narrowed.wanted(await organisation_id(read, organisation), control.edge.now())
-        return await service.summarise(read, wanted, by=way)
+        return await service.summarise(read, wanted, by=way, with_cost=True)
 
     told = look(work)
     if as_json:
@@ -119,7 +119,7 @@ def explain(
 
     async def work(_control: Control, read: ReadSession) -> schemas.ExplainedRequest:
         named = await organisation_id(read, organisation)
-        return await service.explain_usage(read, named, request_id)
+        return await service.explain_usage(read, named, request_id, with_cost=True)
 
     told = look(work)
     if as_json:

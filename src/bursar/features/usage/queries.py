@@ -13,14 +13,7 @@ from bursar.db.engine import ReadSession
 from bursar.db.tables import api_key, organisation, platform_fee, price, project, provider, team, usage
 
 _KEY = (usage.c.started_at, usage.c.request_id, usage.c.attempt, usage.c.revision)
-_SHOWN = (
-    sa.select(
-        *(column for column in usage.c if column.name not in {"raw_usage", "content_hash"}),
-        provider.c.slug.label("provider"),
-    )
-    .select_from(usage)
-    .outerjoin(provider, provider.c.id == usage.c.provider_id)
-)
+HIDDEN = frozenset({"raw_usage", "content_hash", "cost"})
 
 
 class Place(NamedTuple):
@@ -67,31 +60,56 @@ class Wanted:
         ]
 
 
+def _cost(*, with_cost: bool) -> sa.ColumnElement[Any]:
+    """What it cost us, which a customer's session may not read."""
+    cost: sa.ColumnElement[Any] = usage.c.cost
+    return cost if with_cost else sa.null()
+
+
+def _shown(*, with_cost: bool) -> sa.Select[tuple[Any, ...]]:
+    return (
+        sa.select(
+            *(column for column in usage.c if column.name not in HIDDEN),
+            _cost(with_cost=with_cost).label("cost"),
+            provider.c.slug.label("provider"),
+        )
+        .select_from(usage)
+        .outerjoin(provider, provider.c.id == usage.c.provider_id)
+    )
+
+
 async def organisation_exists(read: ReadSession, organisation_id: UUID) -> bool:
     question = sa.select(organisation.c.id).where(organisation.c.id == organisation_id)
     return (await read.execute(question)).one_or_none() is not None
 
 
 async def usage_before(
-    read: ReadSession, wanted: Wanted, *, before: Place | None, limit: int
+    read: ReadSession, wanted: Wanted, *, before: Place | None, limit: int, with_cost: bool
 ) -> Sequence[sa.RowMapping]:
     """Newest first."""
-    question = _SHOWN.where(*wanted.wheres()).order_by(*(column.desc() for column in _KEY)).limit(limit)
+    shown = _shown(with_cost=with_cost).where(*wanted.wheres())
+    question = shown.order_by(*(column.desc() for column in _KEY)).limit(limit)
     if before is not None:
         question = question.where(sa.tuple_(*_KEY) < sa.tuple_(*before))
-    return (await read.execute(question)).mappings().all()
+    rows: Sequence[sa.RowMapping] = (await read.execute(question)).mappings().all()
+    return rows
 
 
 async def usage_of_request(
-    read: ReadSession, organisation_id: UUID, request_id: UUID, started_at: datetime
+    read: ReadSession, organisation_id: UUID, request_id: UUID, started_at: datetime, *, with_cost: bool
 ) -> Sequence[sa.RowMapping]:
     """All attempts and revisions, in order. The time is the request id's own."""
-    question = _SHOWN.where(
-        usage.c.organisation_id == organisation_id,
-        usage.c.started_at == started_at,
-        usage.c.request_id == request_id,
-    ).order_by(usage.c.attempt, usage.c.revision)
-    return (await read.execute(question)).mappings().all()
+    question = (
+        _shown(with_cost=with_cost)
+        .where(
+            usage.c.organisation_id == organisation_id,
+            usage.c.started_at == started_at,
+            usage.c.request_id == request_id,
+        )
+        .order_by(usage.c.attempt, usage.c.revision)
+    )
+    rows: Sequence[sa.RowMapping] = (await read.execute(question)).mappings().all()
+    return rows
 
 
 async def prices_by_id(read: ReadSession, price_ids: Iterable[int]) -> Sequence[sa.RowMapping]:
@@ -107,12 +125,16 @@ async def fees_by_id(read: ReadSession, fee_ids: Iterable[int]) -> Sequence[sa.R
 def _stands() -> sa.ColumnElement[bool]:
     """Rows whose figures hold: a row booked from a mark gives way to the revision that has them in full."""
     later = usage.alias("later")
-    replaced = sa.exists().where(
-        later.c.organisation_id == usage.c.organisation_id,
-        later.c.started_at == usage.c.started_at,
-        later.c.request_id == usage.c.request_id,
-        later.c.attempt == usage.c.attempt,
-        later.c.revision > usage.c.revision,
+    replaced = (
+        sa.select(later.c.revision)
+        .where(
+            later.c.organisation_id == usage.c.organisation_id,
+            later.c.started_at == usage.c.started_at,
+            later.c.request_id == usage.c.request_id,
+            later.c.attempt == usage.c.attempt,
+            later.c.revision > usage.c.revision,
+        )
+        .exists()
     )
     return ~sa.and_(usage.c.from_mark, replaced)
 
@@ -137,7 +159,9 @@ def _counted(tokens: sa.Column[int]) -> sa.ColumnElement[int]:
     return sa.cast(total, sa.BigInteger)
 
 
-async def totals(read: ReadSession, wanted: Wanted, *, by: str, limit: int) -> Sequence[sa.RowMapping]:
+async def totals(
+    read: ReadSession, wanted: Wanted, *, by: str, limit: int, with_cost: bool
+) -> Sequence[sa.RowMapping]:
     """Sums of what was rated row by row: a sum is never priced. Days newest first, others dearest first."""
     bucket = _bucket(by).label("bucket")
     sale = sa.func.sum(usage.c.sale)
@@ -152,7 +176,7 @@ async def totals(read: ReadSession, wanted: Wanted, *, by: str, limit: int) -> S
             _counted(usage.c.input_tokens).label("input_tokens"),
             _counted(usage.c.output_tokens).label("output_tokens"),
             sale.label("sale"),
-            sa.func.sum(usage.c.cost).label("cost"),
+            sa.func.sum(sa.cast(_cost(with_cost=with_cost), sa.BigInteger)).label("cost"),
         )
         .select_from(usage)
         .outerjoin(provider, provider.c.id == usage.c.provider_id)

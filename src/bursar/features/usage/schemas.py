@@ -1,4 +1,4 @@
-"""What usage looks like from outside: the operator's view, cost included."""
+"""What usage looks like from outside: cost and margin for operators only."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -10,6 +10,9 @@ from bursar.core.payer import Outcome
 
 SummaryBy = Literal["day", "model", "key", "project", "team", "provider"]
 EndedHow = Outcome
+
+
+OPERATORS_ONLY = "What it cost the operator; null for customers."
 
 
 class UsageRow(BaseModel):
@@ -42,9 +45,9 @@ class UsageRow(BaseModel):
     flags: list[str]
     service_tier: str | None
     currency: str
-    cost: str
+    cost: str | None = Field(description=OPERATORS_ONLY)
     sale: str
-    margin: str = Field(description="Sale less cost.")
+    margin: str | None = Field(description=f"Sale less cost. {OPERATORS_ONLY}")
     own_key: bool = Field(
         description="It ran on the organisation's own credential: it cost us nothing, the sale is the fee."
     )
@@ -70,8 +73,8 @@ class ExplainedRequest(BaseModel):
 
     request_id: UUID
     currency: str
-    cost: str = Field(description="All attempts and revisions together.")
-    sale: str
+    cost: str | None = Field(description=OPERATORS_ONLY)
+    sale: str = Field(description="All attempts and revisions together.")
     attempts: list[ExplainedAttempt]
 
 
@@ -87,9 +90,9 @@ class SummaryItem(BaseModel):
     output_tokens: int
     quantities: dict[str, int]
     currency: str
-    cost: str
+    cost: str | None = Field(description=OPERATORS_ONLY)
     sale: str
-    margin: str
+    margin: str | None = Field(description=OPERATORS_ONLY)
 
 
 class Summary(BaseModel):

@@ -95,10 +95,14 @@ class Filters:
         )
 
 
-async def list_usage(read: ReadSession, wanted: Wanted, asked: PageAsked) -> Page[UsageRow]:
+async def list_usage(
+    read: ReadSession, wanted: Wanted, asked: PageAsked, *, with_cost: bool
+) -> Page[UsageRow]:
     """Newest first. Raises `OrganisationNotFound`."""
     await _check_organisation(read, wanted.organisation_id)
-    rows = await queries.usage_before(read, wanted, before=asked.after(read_place), limit=asked.limit + 1)
+    rows = await queries.usage_before(
+        read, wanted, before=asked.after(read_place), limit=asked.limit + 1, with_cost=with_cost
+    )
     terms = await terms_of(read, own_rows(rows))
     return cut_page(rows, asked.limit, write_place, lambda row: show(row, terms))
 
@@ -118,13 +122,15 @@ def read_place(text: str) -> Place:
     return Place(moment, request_id, *numbers)
 
 
-async def explain_usage(read: ReadSession, organisation_id: UUID, request_id: UUID) -> ExplainedRequest:
+async def explain_usage(
+    read: ReadSession, organisation_id: UUID, request_id: UUID, *, with_cost: bool
+) -> ExplainedRequest:
     """Why a request cost what it cost, attempt by attempt. Raises `UsageNotFound`."""
     try:
         started_at = moment_of_ms(uuid7_time_ms(request_id))
     except (IdNotTimed, ValueError, OverflowError):
         raise UsageNotFound from None
-    rows = await queries.usage_of_request(read, organisation_id, request_id, started_at)
+    rows = await queries.usage_of_request(read, organisation_id, request_id, started_at, with_cost=with_cost)
     if not rows:
         raise UsageNotFound
     terms = await terms_of(read, rows)
@@ -132,10 +138,10 @@ async def explain_usage(read: ReadSession, organisation_id: UUID, request_id: UU
     return ExplainedRequest(
         request_id=request_id,
         currency=asset,
-        cost=format_amount(sum(row["cost"] for row in rows), asset),
+        cost=format_amount(sum(row["cost"] for row in rows), asset) if with_cost else None,
         sale=format_amount(sum(row["sale"] for row in rows), asset),
         attempts=[
-            _explained(list(revisions), terms)
+            _explained(list(revisions), terms, with_cost=with_cost)
             for _, revisions in groupby(rows, key=lambda row: row["attempt"])
         ],
     )
@@ -155,7 +161,7 @@ class _Settled:
     sale: int
 
 
-def _explained(revisions: Sequence[sa.RowMapping], terms: Terms) -> ExplainedAttempt:
+def _explained(revisions: Sequence[sa.RowMapping], terms: Terms, *, with_cost: bool) -> ExplainedAttempt:
     last = revisions[-1]
     settled = _Settled(
         asset=last["asset"],
@@ -164,18 +170,18 @@ def _explained(revisions: Sequence[sa.RowMapping], terms: Terms) -> ExplainedAtt
         quantities=last["quantities"],
         price_ids=last["price_ids"],
         input_tokens=last["input_tokens"],
-        cost=sum(row["cost"] for row in revisions),
+        cost=sum(row["cost"] or 0 for row in revisions),
         sale=sum(row["sale"] for row in revisions),
     )
     return ExplainedAttempt(
-        usage=show(last, terms), explanation=terms.explain(settled).to_json(with_cost=True)
+        usage=show(last, terms), explanation=terms.explain(settled).to_json(with_cost=with_cost)
     )
 
 
-async def summarise(read: ReadSession, wanted: Wanted, *, by: SummaryBy) -> Summary:
+async def summarise(read: ReadSession, wanted: Wanted, *, by: SummaryBy, with_cost: bool) -> Summary:
     """Sums by day, model, key, project, team or provider. Raises `OrganisationNotFound`."""
     await _check_organisation(read, wanted.organisation_id)
-    rows = await queries.totals(read, wanted, by=by, limit=BUCKETS_MAX + 1)
+    rows = await queries.totals(read, wanted, by=by, limit=BUCKETS_MAX + 1, with_cost=with_cost)
     classes: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for row in await queries.quantities(read, wanted, by=by):
         classes[row["bucket"], row["asset"]][row["meter"]] = row["quantity"]
@@ -207,12 +213,13 @@ async def _check_organisation(read: ReadSession, organisation_id: UUID) -> None:
 
 
 def _money(row: sa.RowMapping) -> dict[str, Any]:
-    asset, cost, sale = row["asset"], int(row["cost"]), int(row["sale"])
+    asset, sale = row["asset"], int(row["sale"])
+    cost = None if row["cost"] is None else int(row["cost"])
     return {
         "currency": asset,
-        "cost": format_amount(cost, asset),
+        "cost": None if cost is None else format_amount(cost, asset),
         "sale": format_amount(sale, asset),
-        "margin": format_amount(sale - cost, asset),
+        "margin": None if cost is None else format_amount(sale - cost, asset),
     }
 
 
