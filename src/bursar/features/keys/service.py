@@ -14,6 +14,7 @@ from bursar.db.engine import ReadSession, Transaction
 from bursar.db.projects import default_project, is_open
 from bursar.db.tables import project
 from bursar.features.keys import queries
+from bursar.features.keys.notices import tell_of_new_key
 from bursar.features.keys.schemas import IssuedKey, Key, KeyChange, NewKey, Rotation
 from bursar.rest.control import Control
 from bursar.rest.edge import Edge
@@ -108,6 +109,7 @@ async def create_key(
         },
     )
     await _tell(tx, EventType.KEY_CREATED, made, now)
+    await tell_of_new_key(tx, made, created_by=created_by, public_url=control.policy.public_url, now=now)
     return made
 
 
@@ -203,6 +205,7 @@ async def rotate_key(  # noqa: PLR0913 - who turns which key how
     await queries.update_key(tx, organisation_id, key_id, {"expires_at": ending})
     about = {"replaces": str(key_id), "old_key_until": ending.isoformat()}
     await _tell(tx, EventType.KEY_ROTATED, new, now, **about)
+    await tell_of_new_key(tx, new, created_by=new.created_by, public_url=control.policy.public_url, now=now)
     return new
 
 
