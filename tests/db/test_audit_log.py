@@ -48,6 +48,8 @@ EXCEPTIONS = {
     "idempotent_answer": "answers given before, sealed",
     "provider_health": "what gateways measure",
     "credential_refusal": "what gateways measure",
+    "abuse_hour": "counts of usage, which is append-only itself",
+    "abuse_mark": "the worker's place in usage",
     "webhook_message": "what was to be sent: its cause is logged itself",
     "webhook_delivery": "a log of its own",
     "webhook_attempt": "a log of its own",

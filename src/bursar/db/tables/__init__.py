@@ -1,5 +1,6 @@
 """SQLAlchemy's picture of the tables, kept in step with the migrations by `alembic check`."""
 
+from bursar.db.tables.abuse import abuse_hour, abuse_mark, abuse_suspect, card_fingerprint
 from bursar.db.tables.accounts import one_time_token, recovery_code, session, sign_up, signing_key
 from bursar.db.tables.audit import audit_entry
 from bursar.db.tables.columns import metadata
@@ -19,7 +20,7 @@ from bursar.db.tables.control import (
     setting,
 )
 from bursar.db.tables.data_rights import data_export, data_export_piece, erasure
-from bursar.db.tables.mail import mail, mail_refusal
+from bursar.db.tables.mail import balance_notice, mail, mail_refusal
 from bursar.db.tables.members import invitation
 from bursar.db.tables.money import (
     budget,
@@ -50,12 +51,17 @@ from bursar.db.tables.webhooks import (
 )
 
 __all__ = [
+    "abuse_hour",
+    "abuse_mark",
+    "abuse_suspect",
     "api_key",
     "app_user",
     "audit_entry",
+    "balance_notice",
     "budget",
     "budget_notice",
     "budget_slice",
+    "card_fingerprint",
     "credential_refusal",
     "credit_lot",
     "data_export",
