@@ -75,10 +75,6 @@ class EventType(StrEnum):
     BUDGET_ALERT = "budget.alert"
 
 
-RESERVED: Final = frozenset({EventType.BALANCE_LOW})
-"""Can be subscribed to, and are not sent yet."""
-
-
 def new_secret(random_bytes: bytes) -> str:
     """A secret as its owner writes it down; `random_bytes`: `SECRET_BYTES` of them."""
     return SECRET_PREFIX + base64.b64encode(random_bytes).decode()

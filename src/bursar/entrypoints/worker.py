@@ -19,11 +19,12 @@ from bursar.db.responses import PURGED_PER_ROUND, purge
 from bursar.db.sweeping import Sweeper
 from bursar.entrypoints.actors import system_actor
 from bursar.entrypoints.auditing import audit_rounds
+from bursar.entrypoints.balances import balance_rounds
 from bursar.entrypoints.books import check_round
 from bursar.entrypoints.budgets import budget_rounds
 from bursar.entrypoints.children import until_told
-from bursar.entrypoints.mailing import mail_handlers, mail_rounds, office_of
 from bursar.entrypoints.key_expiry import key_rounds
+from bursar.entrypoints.mailing import mail_handlers, mail_rounds, office_of
 from bursar.entrypoints.rounds import Round, go_round
 from bursar.entrypoints.serve import run_loop
 from bursar.entrypoints.webhooks import webhook_rounds
@@ -111,7 +112,8 @@ def rounds(settings: Settings, database: Database, office: PostOffice) -> Sequen
         *audit_rounds(settings, database, edge),
         *webhook_rounds(settings, database, edge),
         *budget_rounds(settings, database, edge),
-        *mail_rounds(settings, database, office),
         *key_rounds(settings, database, edge),
+        *mail_rounds(settings, database, office),
+        *balance_rounds(settings, database, edge),
         Round(name="books", every_ms=settings.check_every_ms, run=lambda: check_round(database, life)),
     ]

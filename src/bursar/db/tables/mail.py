@@ -1,9 +1,9 @@
-"""Mails to be sent and those that were, and who does not want which."""
+"""Mails to be sent and those that were, who does not want which, and what was told unasked."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import BYTEA
 
-from bursar.db.tables.columns import metadata, moment, text, uuid
+from bursar.db.tables.columns import metadata, moment, references, text, uuid
 
 mail = sa.Table(
     "mail",
@@ -39,3 +39,10 @@ mail_refusal = sa.Table(
     moment("created_at"),
 )
 """Of addresses without an account; who has one says it in his profile."""
+
+balance_notice = sa.Table(
+    "balance_notice",
+    metadata,
+    uuid("lot_id", references("credit_lot.id"), primary_key=True),
+    moment("told_at"),
+)

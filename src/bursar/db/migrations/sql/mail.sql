@@ -41,6 +41,13 @@ CREATE TABLE mail_refusal (
     PRIMARY KEY (recipient, choice)
 );
 
+-- Low balances that were told of: once until the next credit comes in, which is another lot.
+CREATE TABLE balance_notice (
+    lot_id uuid PRIMARY KEY REFERENCES credit_lot (id),
+    told_at timestamptz NOT NULL
+);
+
+GRANT SELECT, INSERT ON balance_notice TO bursar_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON mail TO bursar_worker;
 GRANT SELECT (id, intent, template, locale, recipient, message_id, state, attempts, due_at, claimed_until, server, said,
     created_at, ended_at) ON mail TO bursar_operator;
