@@ -49,6 +49,11 @@ class TestFoundOrganisation:
         for one in made:
             keys = (await ana.get(f"/organisations/{one['id']}/keys"))["items"]
             assert [key["name"] for key in keys] == [one["name"]]
+        mine = (await ana.get("/me"))["memberships"]
+        assert {(one["organisation_name"], one["role"]) for one in mine} == {
+            ("One", "owner"),
+            ("Two", "owner"),
+        }
 
     async def test_has_a_limit_that_closing_does_not_get_around(
         self, control: Control, clock: SettableClock
