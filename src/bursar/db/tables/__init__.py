@@ -58,7 +58,6 @@ __all__ = [
     "app_user",
     "audit_entry",
     "balance_notice",
-    "balance_notice",
     "budget",
     "budget_notice",
     "budget_slice",
