@@ -10,6 +10,8 @@ from control_client import Client, Use
 from test_commands import Bursar, bursar
 
 from bursar.core.permissions import MemberRole
+from bursar.features.projects.schemas import ProjectChange
+from bursar.features.projects.service import change_project
 from bursar.rest.control import Control
 
 __all__ = ["bursar"]
@@ -131,6 +133,20 @@ class TestAKey:
         assert await client.refused("PATCH", path, wrong) == "422 project_unknown"
         assert await client.refused("PATCH", path, {"project_id": None}) == "422 invalid_request"
         assert (await client.post(f"{path}/rotate", {}))["project_id"] == project["id"]
+
+    async def test_is_never_put_into_a_project_that_is_being_archived(
+        self, client: Client, control: Control, organisation: dict[str, Any], whose: str
+    ) -> None:
+        project = await client.post(f"{whose}/projects", {"name": "Atlas"})
+        new = {"name": "late", "project_id": project["id"]}
+        async with control.database.transaction(operator=True) as tx:
+            change = ProjectChange(archived=True)
+            ids = UUID(organisation["id"]), UUID(project["id"])
+            await change_project(tx, *ids, change, edge=control.edge)
+            late = asyncio.create_task(client.refused("POST", f"{whose}/keys", new))
+            await asyncio.wait([late], timeout=0.2)
+            assert not late.done()
+        assert await late == "422 project_unknown"
 
 
 class TestUsage:
