@@ -132,6 +132,15 @@ class Settings(MailSettings):
         description="For development: identity providers may be on this machine, without TLS.",
     )
 
+    # Abuse
+    abuse_queue_score: int = Field(
+        default=30, ge=1, le=101, description="Score of docs/abuse-rules.md to show operators; 101: none."
+    )
+    abuse_suspend_score: int = Field(
+        default=80, ge=1, le=101, description="Score to suspend an organisation at once; 101: never."
+    )
+    abuse_every_ms: int = Field(default=MINUTE_MS, ge=10, description="Pause between looks for abuse.")
+
     # Keys and limits
     key_prefix: str = Field(
         default="llm_sk_", pattern=r"^[A-Za-z0-9_]{1,16}$", description="First characters of new API keys."

@@ -23,6 +23,7 @@ from bursar.entrypoints import elsewhere
 from bursar.entrypoints.accounts import captcha, passwords, sign_up_policy
 from bursar.entrypoints.counters import shared_counters
 from bursar.entrypoints.mailing import brand_of
+from bursar.features.abuse.routes import router as abuse
 from bursar.features.accounts.auth_routes import router as auth
 from bursar.features.accounts.key_routes import router as well_known
 from bursar.features.accounts.me_routes import router as me
@@ -83,6 +84,7 @@ ROUTERS = (
     prices,
     operators,
     webhooks,
+    abuse,
     operator_people,
     view_as,
     audit,

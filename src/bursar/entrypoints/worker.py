@@ -17,6 +17,7 @@ from bursar.db.partitions import make_ahead
 from bursar.db.posting import post_pending
 from bursar.db.responses import PURGED_PER_ROUND, purge
 from bursar.db.sweeping import Sweeper
+from bursar.entrypoints.abuse import abuse_round
 from bursar.entrypoints.actors import system_actor
 from bursar.entrypoints.auditing import audit_rounds
 from bursar.entrypoints.balances import balance_rounds
@@ -111,6 +112,7 @@ def rounds(settings: Settings, database: Database, office: PostOffice) -> Sequen
         Round(name="accounts", every_ms=settings.purge_every_ms, run=old_accounts),
         *audit_rounds(settings, database, edge),
         *webhook_rounds(settings, database, edge),
+        abuse_round(settings, database, edge),
         *budget_rounds(settings, database, edge),
         *key_rounds(settings, database, edge),
         *mail_rounds(settings, database, office),

@@ -9,6 +9,7 @@ original, so that nothing is lost. A code the catalogue does not know (a provide
 
 from typing import Final
 
+from bursar.core.messages.abuse import ABUSE
 from bursar.core.messages.access import ACCESS
 from bursar.core.messages.accounts import ACCOUNTS
 from bursar.core.messages.audit import AUDIT
@@ -28,6 +29,7 @@ from bursar.core.messages.words import Language, Words
 __all__ = ["CATALOGUE", "Language", "Words", "language_of", "title", "translated"]
 
 _PARTS: Final = (
+    ABUSE,
     ACCESS,
     ACCOUNTS,
     AUDIT,
