@@ -12,6 +12,9 @@ from account_story import EMAIL, PASSWORD, Story, new_account, story_of
 from control_client import SettableClock
 
 from bursar.adapters.captcha.fake import FakeCaptcha
+from bursar.db.connect import Role
+from bursar.db.engine import Database
+from bursar.features.accounts.tasks import purge
 from bursar.rest.control import Control, SignUpPolicy
 from scratch_database import ScratchDatabase
 
@@ -108,6 +111,20 @@ class TestSignUp:
         assert (len(row[0]), row[1]) == (32, None)
         assert stored is not None
         assert stored[0].startswith("$argon2id$v=19$m=8,t=1,p=1$")
+
+
+class TestClearingUp:
+    async def test_forgets_what_is_over_for_long(self, story: Story, clock: SettableClock) -> None:
+        await story.opened(organisation_name=None)
+        await story.signed_in()
+        await story.done("/auth/password-reset", {"email": EMAIL})
+        await story.work()
+        worker = Database(story.database.url, Role.WORKER)
+        for days, gone in ((0, 0), (121, 3)):
+            clock.ahead_ms = days * DAY_MS
+            async with worker.transaction() as tx:
+                assert await purge(tx, story.control.edge.now()) == gone
+        await worker.close()
 
 
 class TestNobodyLearnsWhoHasAnAccount:

@@ -100,6 +100,7 @@ Bursar is running. Ctrl-C stops it.
   OpenAI base_url {address}/v1
   key             {seeded.secrets.key}   (opened with USD {OPENING_BALANCE})
   operator token  {seeded.secrets.operator_token}
+  operator        {seeded.operator}   (to set a password: bursar user password-link {seeded.operator})
 
 Models to try:
 {models}

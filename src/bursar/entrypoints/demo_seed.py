@@ -1,12 +1,13 @@
 """What `make demo` finds in its database: providers, models, prices, money, a key, a token.
 
-Everything is looked for before it is made, in one transaction, so a second run changes nothing. Secrets are
+Everything is looked for before it is made, so a second run changes nothing. Secrets are
 shown only when they are issued; the demo keeps its own in a file that only its owner can read, written before
 the commit.
 """
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -16,9 +17,11 @@ from pydantic import SecretStr
 
 from bursar.core.lots import LotKind
 from bursar.core.money import parse_amount
+from bursar.core.permissions import OperatorRole
 from bursar.db.engine import ReadSession, Transaction
 from bursar.db.ledger import Booking, NewLot, top_up
 from bursar.db.tables import api_key, operator_token, route
+from bursar.features.accounts.administration import NewPerson, add_person
 from bursar.features.keys.schemas import NewKey
 from bursar.features.keys.service import create_key
 from bursar.features.models.loading import load_catalogue
@@ -55,6 +58,7 @@ from bursar.features.providers.service import (
     hint_of,
     list_credentials,
 )
+from bursar.rest.account_opening import EmailTaken
 from bursar.rest.control import Control
 from bursar.rest.paging import PAGE_LIMIT_MAX, PageAsked
 from bursar.rest.secret_text import digest_of
@@ -62,6 +66,7 @@ from bursar.settings import SECRET_FILE_MODE, Settings
 
 ORGANISATION = "Demo"
 OPENING_BALANCE = "100.00"
+OPERATOR = "operator@demo.example"
 REQUESTS_PER_MINUTE = 600
 MAKERS = {"openai": "OpenAI", "anthropic": "Anthropic", "google": "Google"}
 KINDS: dict[str, Kind] = {"openai": "openai", "anthropic": "anthropic", "google": "gemini"}
@@ -89,19 +94,31 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeded:
-    """What the demo prints. `models` maps a model's name to what answers it."""
+    """What the demo prints. `models` maps a model's name to what answers it; `operator`: his mail address."""
 
     secrets: Secrets
     models: dict[str, str]
+    operator: str
 
 
 async def seed(control: Control, settings: Settings, simulator_url: str) -> Seeded:
     """Make whatever is missing; `simulator_url` is where the simulated providers listen now."""
+    kept = settings.data_dir / "demo.json"
+    secrets = await secrets_of_before(control, kept)
     async with control.database.transaction(operator=True) as tx:
         models = await seed_providers(tx, control, settings, simulator_url)
         organisation_id = await seed_organisation(tx, control)
-        secrets = await seed_secrets(tx, control, settings.data_dir / "demo.json", organisation_id)
-        return Seeded(secrets=secrets, models=models)
+        secrets = secrets or await new_secrets(tx, control, kept, organisation_id)
+    async with control.database.transaction(accounts=True) as tx:
+        await seed_operator(tx, control)
+    return Seeded(secrets=secrets, models=models, operator=OPERATOR)
+
+
+async def seed_operator(tx: Transaction, control: Control) -> None:
+    """A person who may run the place; he has no password until somebody here gives him one."""
+    wanted = NewPerson(email=OPERATOR, name="Demo operator", operator_role=OperatorRole.SUPERADMIN)
+    with suppress(EmailTaken):
+        await add_person(tx, control, wanted)
 
 
 async def seed_providers(
@@ -206,11 +223,16 @@ async def seed_organisation(tx: Transaction, control: Control) -> UUID:
     return here.id
 
 
-async def seed_secrets(tx: Transaction, control: Control, kept: Path, organisation_id: UUID) -> Secrets:
-    """The key and the token of the last run if they still open something, else new ones."""
+async def secrets_of_before(control: Control, kept: Path) -> Secrets | None:
+    """The key and the token of the last run, if they still open something."""
     before = read_secrets(kept)
-    if before and await opens(tx, before):
-        return before
+    if before is None:
+        return None
+    async with control.database.read(accounts=True) as read:  # operators do not see what a token's hash is
+        return before if await opens(read, before) else None
+
+
+async def new_secrets(tx: Transaction, control: Control, kept: Path, organisation_id: UUID) -> Secrets:
     wanted = NewKey(name="demo", requests_per_minute=REQUESTS_PER_MINUTE)
     key = await create_key(tx, organisation_id, wanted, control=control)
     token = await create_token(tx, NewToken(name="demo"), edge=control.edge)
@@ -219,13 +241,13 @@ async def seed_secrets(tx: Transaction, control: Control, kept: Path, organisati
     return secrets
 
 
-async def opens(tx: Transaction, secrets: Secrets) -> bool:
+async def opens(read: ReadSession, secrets: Secrets) -> bool:
     key = sa.select(api_key.c.id).where(api_key.c.key_hash == digest_of(secrets.key), api_key.c.active)
     token = sa.select(operator_token.c.id).where(
         operator_token.c.token_hash == digest_of(secrets.operator_token),
         operator_token.c.revoked_at.is_(None),
     )
-    return bool((await tx.execute(key)).first() and (await tx.execute(token)).first())
+    return bool((await read.execute(key)).first() and (await read.execute(token)).first())
 
 
 def read_secrets(kept: Path) -> Secrets | None:
