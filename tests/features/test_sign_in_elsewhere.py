@@ -17,6 +17,7 @@ from bursar.rest.control import Control, SignUpPolicy
 from scratch_database import ScratchDatabase
 
 TEN_MINUTES_MS = 600_000
+DOOR = "https://door.example/"
 STARTS = "/api/v1/auth/providers/google/start"
 
 
@@ -211,6 +212,25 @@ class TestReturning:
         assert (await story.http.get(STARTS)).status_code == 424
         answer = await story.http.get("/api/v1/auth/providers/nowhere/start")
         assert (answer.status_code, answer.json()["code"]) == (404, "sign_in_source_not_found")
+
+    async def test_answers_nonsense_without_failing(self, story: Story) -> None:
+        hostile = ("%00", "%ED%A0%80", "%27;--", "\u202e", "9" * 40, "x" * 3_000, "%FF", "a%0D%0Ab: c")
+        for text in hostile:
+            for path in (
+                f"/providers/{text[:200]}/start",
+                f"/providers/{text[:200]}/callback?code=a&state=b",
+                f"/sso/{text[:200]}/start",
+                f"/providers/google/start?login_hint={text}&organisation={text}&return_to={text}",
+                f"/providers/google/start?terms_version={text[:9]}&privacy_version={text[:9]}",
+                f"/providers/google/callback?code={text}&state={text}&error={text}&iss={text}",
+            ):
+                await story.leave()  # so that there is a cookie to come back with
+                answer = await story.http.get(f"/api/v1/auth{path}")
+                assert answer.status_code in {303, 400, 403, 404, 422}, (path, answer.text)
+                assert answer.headers.get("location", DOOR).startswith(DOOR), path
+            for path in ("/discover", "/second-factor"):
+                body = {"email": f"{text}@{text}", "code": text}
+                assert (await story.http.post(f"/api/v1/auth{path}", json=body)).status_code < 500
 
 
 class TestSecondFactor:
