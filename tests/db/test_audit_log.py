@@ -36,6 +36,7 @@ EXCEPTIONS = {
     "lot_consumption": "append-only",
     "hold": "the gateways' own promises",
     "budget_slice": "the gateways' own counters",
+    "balance_notice": "what was told; its cause is the ledger",
     "budget_notice": "what was told; its cause is usage",
     "process": "the gateways' own lives",
     "data_export_piece": "the bytes of an archive; that it was asked for and made is logged",

@@ -89,6 +89,9 @@ BEGIN
     DELETE FROM sso_connection WHERE organisation_id = p_organisation;
     DELETE FROM webhook_endpoint WHERE organisation_id = p_organisation;
     DELETE FROM webhook_message WHERE organisation_id = p_organisation;
+    DELETE FROM card_fingerprint WHERE organisation_id = p_organisation;
+    UPDATE abuse_suspect SET reason = NULL WHERE organisation_id = p_organisation;
+    UPDATE viewing SET reason = 'erased' WHERE organisation_id = p_organisation;
     UPDATE project SET name = 'erased ' || id, tags = '{}', archived_at = coalesce(archived_at, p_now)
     WHERE organisation_id = p_organisation;
     UPDATE team SET name = 'erased ' || id, tags = '{}', archived_at = coalesce(archived_at, p_now)
