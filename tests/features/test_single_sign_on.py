@@ -99,6 +99,11 @@ class TestSingleSignOn:
         said = await let_in(url, "ana-1", claims | {"groups": ["leads", "devs"]})
         assert (await again.http.get(urlsplit(made["redirect_uri"]).path, params=said)).status_code == 303
         assert [one["role"] for one in (await again.me())["memberships"]] == ["admin"]
+        told = story.asked("SELECT payload FROM outbox WHERE topic = 'webhook' ORDER BY id")
+        assert [(event["type"], event["data"]["role"]) for (event,) in told] == [
+            ("member.joined", "developer"),
+            ("member.changed", "admin"),
+        ]
 
         stranger = story.elsewhere()
         url = await stranger.leave(start_of(made))
@@ -131,6 +136,12 @@ class TestSingleSignOn:
         )
         assert await story.sign_in(person("boss", groups=["devs"]), start_of(made)) == "/"
         assert [one["role"] for one in (await story.me())["memberships"]] == ["owner"]
+
+    async def test_makes_no_first_member(self, story: Story, organisation: dict[str, Any]) -> None:
+        operator = await people.operator(story.control, OperatorRole.SUPERADMIN)
+        made = await connect(story, operator, organisation)
+        assert await story.sign_in(person("ana"), start_of(made)) == "409 owner_missing"
+        assert story.asked("SELECT count(*) FROM app_user WHERE email LIKE 'ana@%%'") == [(0,)]
 
     async def test_opens_no_account_beyond_its_domains(
         self, story: Story, owner: Client, organisation: dict[str, Any]

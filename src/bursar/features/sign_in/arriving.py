@@ -9,6 +9,7 @@ import structlog
 
 from bursar.adapters.identity import Proven
 from bursar.core.permissions import MemberRole
+from bursar.core.webhooks import EventType
 from bursar.db.engine import Transaction
 from bursar.features.sign_in import queries
 from bursar.features.sign_in.attempts import AttemptInvalid, Begun
@@ -28,6 +29,7 @@ from bursar.rest.mail_domains import SHARED_DOMAINS, check_domain, domain_of
 from bursar.rest.problems import Conflict, Forbidden
 from bursar.rest.throttles import Try, throttle
 from bursar.rest.visits import Visit
+from bursar.rest.webhook_events import ask_for_webhook
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +41,15 @@ class SingleSignOnRoleMissing(Forbidden):
 
     def __init__(self) -> None:
         super().__init__("Your organisation gives you no role here: ask whoever runs its single sign-on.")
+
+
+class OwnerComesFirst(Conflict):
+    """An operator set single sign-on up for an organisation without anybody."""
+
+    code = "owner_missing"
+
+    def __init__(self) -> None:
+        super().__init__("The first member of an organisation is its owner.")
 
 
 class SignInRaced(Conflict):
@@ -187,11 +198,30 @@ async def _link(tx: Transaction, control: Control, arrival: Arrival, account: Ac
 async def _join(
     tx: Transaction, control: Control, arrival: Arrival, connection: sa.RowMapping, account: Account
 ) -> None:
-    """What he is in the organisation, by what its issuer says today. Raises `SingleSignOnRoleMissing`."""
-    organisation_id = connection["organisation_id"]
+    """What he is in the organisation, by what its issuer says today.
+
+    Raises:
+        SingleSignOnRoleMissing, OwnerComesFirst
+    """
+    organisation_id, now = connection["organisation_id"], control.edge.now()
     present = await queries.role_in(tx, organisation_id, account.id)
+    wanted = _role(arrival, connection, present)
+    if wanted is present:
+        return  # as nearly always
+    if not await queries.lock_members(tx, organisation_id):
+        raise OwnerComesFirst
+    await queries.put_member(tx, organisation_id, account.id, wanted, now)
+    kind = EventType.MEMBER_JOINED if present is None else EventType.MEMBER_CHANGED
+    about = {"user_id": str(account.id), "role": wanted.value}
+    await ask_for_webhook(tx, kind, about, organisation_id=organisation_id, now=now)
+
+
+def _role(arrival: Arrival, connection: sa.RowMapping, present: MemberRole | None) -> MemberRole:
+    """Raises `SingleSignOnRoleMissing`."""
     if present is MemberRole.OWNER:
-        return  # ownership is transferred here, never by a claim
+        return present  # ownership is transferred here, never by a claim
+    if present is not None and connection["role_claim"] == "":
+        return present  # nothing is said of roles: what was given here stays
     default = connection["default_role"]
     told = role_of(
         arrival.proven.claims,
@@ -199,12 +229,9 @@ async def _join(
         mapped=connection["role_map"],
         default=None if default is None else MemberRole(default),
     )
-    if connection["role_claim"] == "" and present is not None:
-        return  # nothing is said of roles: what was given here stays
     if told is None:
         raise SingleSignOnRoleMissing
-    if told is not present:
-        await queries.put_member(tx, organisation_id, account.id, told, control.edge.now())
+    return told
 
 
 def _account(row: sa.RowMapping | None) -> Account | None:

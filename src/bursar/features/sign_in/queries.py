@@ -155,8 +155,21 @@ async def role_in(tx: Transaction, organisation_id: UUID, user_id: UUID) -> Memb
     question = sa.select(membership.c.role).where(
         membership.c.organisation_id == organisation_id, membership.c.user_id == user_id
     )
-    found = (await tx.execute(question.with_for_update())).scalar_one_or_none()
+    found = (await tx.execute(question)).scalar_one_or_none()
     return None if found is None else MemberRole(found)
+
+
+async def lock_members(tx: Transaction, organisation_id: UUID) -> bool:
+    """Nobody else changes the members until this transaction ends. False: there is no owner among them."""
+    await tx.execute(
+        sa.select(organisation.c.id)
+        .where(organisation.c.id == organisation_id)
+        .with_for_update(key_share=True)
+    )
+    owners = sa.select(membership.c.user_id).where(
+        membership.c.organisation_id == organisation_id, membership.c.role == MemberRole.OWNER.value
+    )
+    return (await tx.execute(owners)).first() is not None
 
 
 async def put_member(
