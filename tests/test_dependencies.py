@@ -45,7 +45,14 @@ def licence_by_metadata(name: str) -> str:
     told = metadata.metadata(name)
     classes = told.get_all("Classifier") or []
     kinds = [one.rsplit(" :: ", 1)[1] for one in classes if one.startswith("License")]
-    return str(told["License-Expression"] or " OR ".join(kinds) or told["License"])
+    said = told["License-Expression"] or " OR ".join(kinds) or told["License"]
+    return str(said or licence_by_its_text(name))
+
+
+def licence_by_its_text(name: str) -> str:
+    """The title of the licence that a package carries, for one that says it nowhere else."""
+    text = metadata.distribution(name).read_text("licenses/LICENSE") or ""
+    return text.strip().partition("\n")[0]
 
 
 def words(licence: str) -> set[str]:

@@ -14,7 +14,7 @@ from control_client import SettableClock
 
 from bursar.core.permissions import OperatorRole
 from bursar.features.accounts.queries import change_person
-from bursar.rest.callers import CSRF_COOKIE
+from bursar.rest.callers import ACCESS_COOKIE, CSRF_COOKIE
 from bursar.rest.control import Control
 from bursar.rest.sign_ins import refresh_session
 from scratch_database import ScratchDatabase
@@ -42,6 +42,20 @@ async def person(control: Control) -> UUID:
 def browser(story: Story) -> dict[str, str]:
     """What our pages send along."""
     return {"x-csrf-token": story.http.cookies[CSRF_COOKIE]}
+
+
+def code_of(secret: str, story: Story, steps: int = 0) -> str:
+    """What the authenticator shows, some steps from now."""
+    return pyotp.TOTP(secret).generate_otp(story.control.edge.now_ms() // STEP_MS + steps)
+
+
+async def with_factor(story: Story) -> tuple[str, list[str]]:
+    """Signed in with a second factor: its secret, and the recovery codes."""
+    await story.signed_in()
+    begun = await story.done("/me/two-factor", {"current_password": PASSWORD}, **browser(story))
+    code = {"code": code_of(begun["secret"], story)}
+    on = await story.done("/me/two-factor/confirm", code, **browser(story))
+    return begun["secret"], on["recovery_codes"]
 
 
 async def me(story: Story) -> Any:
@@ -136,67 +150,59 @@ class TestAddresses:
 
 
 class TestSecondFactor:
-    async def test_is_asked_for_once_it_is_set_up(
-        self, story: Story, person: UUID, clock: SettableClock
-    ) -> None:
+    async def test_is_set_up_by_a_code_of_the_authenticator(self, story: Story, person: UUID) -> None:
         await story.signed_in()
-        stolen = story.http.cookies["bursar_access"]
-        assert (
-            await story.said("/me/two-factor/confirm", {"code": "123456"}, **browser(story))
-            == "409 two_factor_off"
-        )
+        stolen = story.http.cookies[ACCESS_COOKIE]
+        early = await story.said("/me/two-factor/confirm", {"code": "123456"}, **browser(story))
+        assert early == "409 two_factor_off"
         assert await story.said("/me/two-factor", **browser(story)) == "403 password_wrong"
         begun = await story.done("/me/two-factor", {"current_password": PASSWORD}, **browser(story))
         assert begun["qr_svg"].startswith("<svg")
         assert begun["uri"].startswith("otpauth://totp/Bursar:mina%40harbour.example?secret=")
         assert (await me(story))["two_factor"] is False
-        totp = pyotp.TOTP(begun["secret"])
-
-        def code(steps: int = 0) -> str:
-            return totp.generate_otp(story.control.edge.now_ms() // STEP_MS + steps)
-
-        wrong = {"code": "000000" if code() != "000000" else "111111"}
-        assert (
-            await story.said("/me/two-factor/confirm", wrong, **browser(story)) == "401 second_factor_refused"
-        )
-        on = await story.done("/me/two-factor/confirm", {"code": code()}, **browser(story))
+        right = code_of(begun["secret"], story)
+        wrong = {"code": "000000" if right != "000000" else "111111"}
+        refused = await story.said("/me/two-factor/confirm", wrong, **browser(story))
+        assert refused == "401 second_factor_refused"
+        on = await story.done("/me/two-factor/confirm", {"code": right}, **browser(story))
         assert len(set(on["recovery_codes"])) == 10
         told = await me(story)
-        assert (told["two_factor"], told["recovery_codes_left"]) == (True, 10)
+        assert (told["id"], told["two_factor"], told["recovery_codes_left"]) == (str(person), True, 10)
         headers = {"authorization": f"Bearer {stolen}"}
         assert (await story.elsewhere().http.get("/api/v1/me", headers=headers)).status_code == 401
         again = {"current_password": PASSWORD}
         assert await story.said("/me/two-factor", again, **browser(story)) == "409 two_factor_on"
 
+    @pytest.mark.usefixtures("person")
+    async def test_takes_each_code_once(self, story: Story, clock: SettableClock) -> None:
+        secret, recovery_codes = await with_factor(story)
         body = {"email": EMAIL, "password": PASSWORD}
         assert await story.said("/auth/log-in", body) == "401 second_factor_needed"
-        used = {**body, "code": code()}
+        used = {**body, "code": code_of(secret, story)}
         assert await story.said("/auth/log-in", used) == "401 second_factor_refused"
         clock.ahead_ms += 5 * STEP_MS
-        fresh = {**body, "code": code(-1)}
-        said = await asyncio.gather(*(story.said("/auth/log-in", fresh) for _ in range(3)))
-        assert sorted(said) == ["200", "401 second_factor_refused", "401 second_factor_refused"]
+        for fresh in (code_of(secret, story, -1), recovery_codes[0].lower()):
+            asked = {**body, "code": fresh}
+            said = await asyncio.gather(*(story.said("/auth/log-in", asked) for _ in range(3)))
+            assert sorted(said) == ["200", "401 second_factor_refused", "401 second_factor_refused"]
         assert (await story.http.get("/api/v1/me/sessions")).json()["items"][0]["two_factor"] is True
-        assert (await me(story))["id"] == str(person)
-
-        recovery = {**body, "code": on["recovery_codes"][0].lower()}
-        said = await asyncio.gather(*(story.said("/auth/log-in", recovery) for _ in range(3)))
-        assert sorted(said) == ["200", "401 second_factor_refused", "401 second_factor_refused"]
         assert (await me(story))["recovery_codes_left"] == 9
 
-        clock.ahead_ms += 20 * STEP_MS
-        both = {"current_password": PASSWORD, "code": on["recovery_codes"][1]}
+    @pytest.mark.usefixtures("person")
+    async def test_goes_again_with_password_and_code(self, story: Story) -> None:
+        _, recovery_codes = await with_factor(story)
+        both = {"current_password": PASSWORD, "code": recovery_codes[1]}
         renewed = await story.done("/me/two-factor/recovery-codes", both, **browser(story))
-        old = {**both, "code": on["recovery_codes"][2]}
-        assert (
-            await story.said("/me/two-factor/turn-off", old, **browser(story)) == "401 second_factor_refused"
+        old = await story.said(
+            "/me/two-factor/turn-off", {**both, "code": recovery_codes[2]}, **browser(story)
         )
+        assert old == "401 second_factor_refused"
         new = {**both, "code": renewed["recovery_codes"][0]}
         await story.done("/me/two-factor/turn-off", new, **browser(story))
         told = await me(story)
         assert (told["two_factor"], told["recovery_codes_left"]) == (False, 0)
         assert await story.said("/me/two-factor/turn-off", new, **browser(story)) == "409 two_factor_off"
-        assert await story.said("/auth/log-in", body) == "200"
+        assert await story.said("/auth/log-in", {"email": EMAIL, "password": PASSWORD}) == "200"
 
     @pytest.mark.usefixtures("person")
     async def test_slows_guessers_of_codes_down(self, story: Story) -> None:
