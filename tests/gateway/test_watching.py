@@ -16,14 +16,19 @@ from samples import Customer
 from structlog.testing import capture_logs
 
 from bursar.adapters.upstream.direct import DirectUpstream
+from bursar.core.abuse import Thresholds
 from bursar.core.pricing import PriceBook
+from bursar.db.connect import Role
+from bursar.db.engine import Database
 from bursar.db.secrets import SecretBox
 from bursar.entrypoints.adapters import provider_adapters
 from bursar.entrypoints.gateway import new_request_id
+from bursar.features.abuse.watching import Watch
 from bursar.gateway.flushing import Flusher
 from bursar.gateway.runtime import Gateway, GatewayLimits
 from bursar.gateway.snapshot import Rows, Snapshot, build
 from bursar.gateway.watching import watch_books
+from bursar.rest.edge import Edge, SystemClock
 from gateway_stack import KEY, SECRET_KEY, Seed, seed
 from scratch_database import ScratchDatabase
 
@@ -126,6 +131,28 @@ class TestChanges:
     async def test_what_takes_a_key_away_is_heard(self, watched: Watched, statement: str) -> None:
         watched.bank.administer(statement)
         await until(lambda: not watched.knows(KEY))
+
+    async def test_who_is_suspended_for_abuse_is_refused_within_a_second(self, watched: Watched) -> None:
+        """By the worker's own round, as the worker's own role."""
+        worker = Database(watched.bank.url, Role.WORKER)
+        watched.bank.administer(
+            "WITH others AS (INSERT INTO organisation (id, name, created_at)"
+            " SELECT gen_random_uuid(), 'x', now() FROM generate_series(1, 3) RETURNING id)"
+            " INSERT INTO card_fingerprint SELECT id, 'fingerprint', now() FROM others"
+            " UNION ALL SELECT organisation_id, 'fingerprint', now() FROM wallet"
+        )
+        took = []
+        for _ in range(3):
+            assert watched.knows(KEY)
+            await Watch(worker, Edge(SystemClock()), Thresholds()).run()
+            began = asyncio.get_running_loop().time()
+            await until(lambda: not watched.knows(KEY))
+            took.append(asyncio.get_running_loop().time() - began)
+            watched.bank.administer("UPDATE abuse_suspect SET status = 'open'")
+            watched.bank.administer("UPDATE organisation SET status = 'active'")
+            await until(lambda: watched.knows(KEY))
+        assert min(took) < REVOKED_WITHIN_S
+        await worker.close()
 
     @pytest.mark.parametrize(
         "statement",

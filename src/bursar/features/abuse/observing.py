@@ -19,7 +19,7 @@ from bursar.rest.fields import ms_of_moment
 from bursar.rest.mail_domains import SHARED_DOMAINS
 
 WINDOW: Final = timedelta(hours=24)
-SLICE: Final = timedelta(minutes=10)
+SLICE: Final = timedelta(hours=1)
 """Most usage added up at once; after a pause of the worker several such slices follow each other."""
 
 SETTLED_AFTER: Final = timedelta(minutes=2)
