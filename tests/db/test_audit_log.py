@@ -7,8 +7,10 @@ import orjson
 import psycopg
 import pytest
 import sqlalchemy as sa
+from desk import Desk
 from psycopg import errors
 from samples import new_id
+from stories import sold
 
 from bursar.core.audit_chain import mark_key
 from bursar.db.audit import ChainCutBack, Sealer, verify
@@ -174,6 +176,16 @@ class TestEntry:
         assert len(entries(owner)) == before
         owner.execute("UPDATE wallet SET credit_limit = 5 WHERE id = %s", [wallet])
         assert len(entries(owner)) == before + 1
+
+    def test_is_not_written_for_what_gateways_and_postings_do(
+        self, desk: Desk, owner: psycopg.Connection[Any]
+    ) -> None:
+        customer, process = desk.customer(100), desk.open_process()
+        before = [entry["subject"] for entry in entries(owner)]
+        assert before[-1] == "ledger_transaction"  # the top-up, which somebody decided
+        desk.flush(process, [sold(customer, desk.take(process, customer, 60).lease_id, 40)])
+        desk.post()
+        assert [entry["subject"] for entry in entries(owner)] == before
 
     def test_counts_prices_that_come_together(
         self, operator: psycopg.Connection[Any], owner: psycopg.Connection[Any]

@@ -4,6 +4,7 @@ import csv
 import io
 import zipfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,13 @@ import orjson
 import psycopg
 import pytest
 import sqlalchemy as sa
+from account_story import EMAIL, story_of
 from control_client import Client, SettableClock, Use
 from people import make_person, member, sign_in, speaking_as
 from psycopg import sql
 from sqlalchemy.sql.util import find_tables
 
+from bursar.core.addresses import Networks
 from bursar.core.audit_chain import mark_key
 from bursar.core.permissions import MemberRole
 from bursar.db.audit import Sealer, verify
@@ -313,6 +316,26 @@ class TestDeletion:
         assert by_nobody["actor"] == {"kind": "member", "id": str(ana_id), "name": None, "address": None}
         assert by_nobody["erased"] is True
         assert await tasks.erase_due(worker, control.edge.now() + timedelta(days=15)) == 0
+
+    async def test_forgets_also_the_stranger_he_was_before_he_signed_in(
+        self, control: Control, worker: Database, database: ScratchDatabase
+    ) -> None:
+        behind = replace(control.policy, trusted_proxies=Networks(("127.0.0.1",)))
+        story = story_of(replace(control, policy=behind), database)
+        story.http.headers.update({"x-forwarded-for": ADDRESS, "user-agent": PROGRAM})
+        assert (
+            await story.said("/auth/log-in", {"email": EMAIL, "password": "wrong"}) == "401 sign_in_refused"
+        )
+        organisation_id = (await story.opened(name=NAME))["organisation_id"]
+        tokens = await story.signed_in(tokens_in="body")
+        story.http.headers["authorization"] = f"Bearer {tokens['access_token']}"
+        mina, place = Client(story.http), f"/organisations/{organisation_id}"
+        assert {"audit_entry", "session", "app_user", "sign_up"} <= where_said(database, EMAIL, ADDRESS)
+        await mina.call("POST", f"{place}/deletion", {"name": "Harbour Ltd"}, status=202)
+        await mina.call("POST", "/me/deletion", {"email": EMAIL}, status=202)
+        assert await tasks.erase_due(worker, control.edge.now() + timedelta(days=15)) == 2
+        assert where_said(database, EMAIL, NAME, ADDRESS, PROGRAM, "Harbour Ltd") == set()
+        assert await sealed_and_whole(worker)
 
     async def test_can_be_taken_back_in_time(self, control: Control, worker: Database) -> None:
         ana_id = await make_person(control, email=ANA)

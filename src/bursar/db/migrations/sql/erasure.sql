@@ -66,9 +66,11 @@ BEGIN
         operator_role = NULL, operator_addresses = NULL, locale = 'en', time_zone = 'UTC', notifications = '{}',
         totp_sealed = NULL, totp_confirmed_at = NULL, erased_at = p_now
     WHERE id = p_user;
-    -- Last, for the changes above have entries of their own by now.
+    -- Last, for the changes above have entries of their own by now. Before he was signed in he was a visitor.
     PERFORM bursar_erase_audit(
-        ARRAY(SELECT id FROM audit_entry WHERE actor_id = p_user),
+        ARRAY(SELECT id FROM audit_entry WHERE actor_id = p_user
+            UNION SELECT id FROM audit_entry WHERE actor_kind = 'visitor' AND (person_id = p_user OR organisation_id IN
+                (SELECT organisation_id FROM audit_entry WHERE person_id = p_user AND subject = 'membership'))),
         ARRAY(SELECT id FROM audit_entry WHERE person_id = p_user
             OR row_part IS NOT NULL AND strpos(lower(row_part), person.email) > 0),
         'app_user', p_user, NULL, p_user);
