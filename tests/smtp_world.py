@@ -35,6 +35,7 @@ class SmtpWorld:
     connected: int = 0
     open: int = 0
     most_open: int = 0
+    hellos: list[str] = field(default_factory=list)
     port: int = 0
 
     async def __aenter__(self) -> Self:
@@ -91,6 +92,13 @@ class SmtpWorld:
     ) -> AuthResult:
         assert isinstance(what, LoginPassword)
         return AuthResult(success=what.password == PASSWORD.encode(), handled=False)
+
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        self.hellos.append(hostname)
+        return responses
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]

@@ -46,6 +46,10 @@ class MailSettings(BaseSettings):
     smtp_fallback_tls: Tls = Field(default="starttls", description="As smtp_tls.")
     smtp_fallback_username: str = Field(default="", description="Its user name. Empty: no log-in.")
     smtp_fallback_password: SecretStr = Field(default=SecretStr(""), description="Its password.")
+    mail_dir: str = Field(
+        default="",
+        description="For development: folder that mails are written to while smtp_host is empty.",
+    )
     mail_every_ms: int = Field(default=1_000, ge=10, description="Pause between rounds of sending mail.")
 
     @model_validator(mode="after")

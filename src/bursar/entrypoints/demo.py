@@ -45,6 +45,7 @@ def run_demo(settings: Settings) -> None:
 
 
 async def demo(settings: Settings, dsn: str, listening: socket.socket) -> None:
+    settings = with_mail_folder(settings)
     port = simulator_port(settings.simulate_port)
     seeded = await seeded_database(settings, dsn, f"http://{LOOPBACK}:{port}")
     pace = ["--tokens-per-s", str(TOKENS_PER_S), "--first-token-ms", str(FIRST_TOKEN_MS)]
@@ -53,6 +54,12 @@ async def demo(settings: Settings, dsn: str, listening: socket.socket) -> None:
         await until_simulator_answers(port)
         address = address_of(listening)
         await all_in_one(settings, dsn, listening, lambda: typer.echo(welcome(address, seeded)))
+
+
+def with_mail_folder(settings: Settings) -> Settings:
+    """Somebody who tries the demo has no mail server: mails are files beside the data."""
+    folder = settings.mail_dir or str(settings.data_dir / "mail")
+    return settings.model_copy(update={"mail_dir": folder})
 
 
 async def until_simulator_answers(port: int) -> None:

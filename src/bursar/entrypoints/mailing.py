@@ -1,10 +1,10 @@
 """Mail, from the settings: the brand, and what the worker sends with."""
 
 from collections.abc import Mapping, Sequence
-
-from pydantic import SecretStr
+from pathlib import Path
 
 from bursar.adapters.mail import Mailer
+from bursar.adapters.mail.folder import FolderMailer
 from bursar.adapters.mail.smtp import SmtpMailer, SmtpServer
 from bursar.core.brand import Brand
 from bursar.db.engine import Database
@@ -15,7 +15,6 @@ from bursar.features.mail.intake import taking_in
 from bursar.features.mail.office import PostOffice, Servers
 from bursar.features.mail.sending import purge, send_round
 from bursar.features.mail.unsubscribing import MAIL_REFUSED, refusing
-from bursar.mail_settings import Tls
 from bursar.rest.edge import Edge
 from bursar.rest.mails import TOPIC
 from bursar.settings import Settings, secret_key_of
@@ -38,41 +37,32 @@ def office_of(settings: Settings, edge: Edge) -> PostOffice:
         edge=edge,
         seal=SecretBox(secret_key_of(settings)),
         brand=brand_of(settings),
-        servers=Servers(list(_mailers(settings))),
+        servers=Servers(_mailers(settings)),
     )
 
 
 def _mailers(settings: Settings) -> list[Mailer]:
-    """The primary, then the fallback, as far as they are set."""
+    """The primary, then the fallback; the folder when there is no server; or nothing."""
+    if not settings.smtp_host:
+        return [FolderMailer(Path(settings.mail_dir))] if settings.mail_dir else []
     hello = brand_of(settings).domain
-
-    def mailer(host: str, port: int, tls: Tls, username: str, password: SecretStr) -> SmtpMailer:
-        return SmtpMailer(
-            SmtpServer(
-                host=host,
-                port=port,
-                tls=tls,
-                username=username,
-                password=password.get_secret_value(),
-                hello=hello,
-            )
-        )
-
-    found: list[Mailer] = []
-    if settings.smtp_host:
-        one = settings
-        found.append(mailer(one.smtp_host, one.smtp_port, one.smtp_tls, one.smtp_username, one.smtp_password))
-    if settings.smtp_fallback_host:
-        found.append(
-            mailer(
-                settings.smtp_fallback_host,
-                settings.smtp_fallback_port,
-                settings.smtp_fallback_tls,
-                settings.smtp_fallback_username,
-                settings.smtp_fallback_password,
-            )
-        )
-    return found
+    primary = SmtpServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        tls=settings.smtp_tls,
+        username=settings.smtp_username,
+        password=settings.smtp_password.get_secret_value(),
+        hello=hello,
+    )
+    fallback = SmtpServer(
+        host=settings.smtp_fallback_host,
+        port=settings.smtp_fallback_port,
+        tls=settings.smtp_fallback_tls,
+        username=settings.smtp_fallback_username,
+        password=settings.smtp_fallback_password.get_secret_value(),
+        hello=hello,
+    )
+    return [SmtpMailer(server) for server in (primary, fallback) if server.host]
 
 
 def mail_handlers(office: PostOffice) -> Mapping[str, Handler]:

@@ -107,6 +107,7 @@ def told_to_children(settings: Settings) -> dict[str, str]:
     """What a child should know besides the environment it inherits: what options changed."""
     return {
         "BURSAR_DATA_DIR": str(settings.data_dir),
+        "BURSAR_MAIL_DIR": settings.mail_dir,
         "BURSAR_LOG_LEVEL": settings.log_level,
         "BURSAR_LOG_FORMAT": settings.log_format,
     }

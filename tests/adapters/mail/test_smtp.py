@@ -175,9 +175,9 @@ class TestFailures:
         with socket.create_server((HOST, 0)) as silent:
             port = silent.getsockname()[1]
             with pytest.raises(ServerUnusable):
-                await sent(SmtpServer(host=HOST, port=port, tls="none", command_timeout_ms=100))
+                await sent(SmtpServer(host=HOST, port=port, tls="none", connect_timeout_ms=100))
         with pytest.raises(ServerUnusable):
-            await sent(SmtpServer(host=HOST, port=port, tls="none", command_timeout_ms=1000))
+            await sent(SmtpServer(host=HOST, port=port, tls="none", connect_timeout_ms=1000))
 
     async def test_a_cancelled_send_leaves_no_connection_behind(self) -> None:
         async with SmtpWorld(answers=["hang"]) as world:

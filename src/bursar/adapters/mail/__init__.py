@@ -1,6 +1,6 @@
 """Mail: one message to one recipient, handed to a server that delivers it.
 
-The port. `smtp` speaks to a real server, `fake` remembers; both pass the same contract tests
+The port. `smtp` speaks to a real server, `folder` writes files, `fake` remembers; all pass the same tests
 (`tests/adapters/mail`). A message has one recipient, so each recipient has an outcome of his own.
 """
 

@@ -39,7 +39,8 @@ class SmtpServer:
 
     Attributes:
         tls: `starttls` and `implicit` send nothing before the certificate was verified; `none` is plain text.
-        command_timeout_ms: longest silence after a command, and longest time to connect.
+        connect_timeout_ms: longest time until the server greets; short, for there may be another one.
+        command_timeout_ms: longest silence after a command.
         idle_timeout_ms: a connection unused for so long is closed.
         tls_context: None: the system's authorities.
     """
@@ -51,6 +52,7 @@ class SmtpServer:
     password: str = ""
     hello: str = "localhost"
     connections_max: int = 4
+    connect_timeout_ms: int = 10_000
     command_timeout_ms: int = 30_000
     idle_timeout_ms: int = 15_000
     tls_context: ssl.SSLContext | None = None
@@ -135,7 +137,7 @@ class SmtpMailer:
                 return connection
         connection = _Connection(self._server)
         try:
-            await connection.client.connect()
+            await connection.client.connect(timeout=self._server.connect_timeout_ms / 1000)
         except (SMTPException, OSError, ValueError) as error:
             raise ServerUnusable(_words(error)) from error
         return connection

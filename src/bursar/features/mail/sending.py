@@ -28,8 +28,10 @@ log = structlog.get_logger()
 LANES: Final = 4
 """Mails under way at once in one worker."""
 
-PER_LANE_MAX: Final = 50
-TRY_S_MAX: Final = 120
+ROUND_S_MAX: Final = 10
+"""After so long a round begins no mail: a worker that is told to stop waits for it."""
+
+TRY_S_MAX: Final = 60
 """For all servers together; then nobody knows whether the mail was taken, and it is tried later."""
 
 CLAIM_LIFE: Final = timedelta(seconds=600)
@@ -64,13 +66,14 @@ async def send_round(database: Database, office: PostOffice) -> bool:
     """Send what is due over a few lanes; True: there may be more. Without a server mails wait."""
     if not office.servers:
         return False
+    end_s = asyncio.get_running_loop().time() + ROUND_S_MAX
     async with asyncio.TaskGroup() as group:
-        lanes = [group.create_task(_lane(database, office)) for _ in range(LANES)]
+        lanes = [group.create_task(_lane(database, office, end_s)) for _ in range(LANES)]
     return any(lane.result() for lane in lanes)
 
 
-async def _lane(database: Database, office: PostOffice) -> bool:
-    for _ in range(PER_LANE_MAX):
+async def _lane(database: Database, office: PostOffice, end_s: float) -> bool:
+    while asyncio.get_running_loop().time() < end_s:
         if not await send_one(database, office):
             return False
     return True
