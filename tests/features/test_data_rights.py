@@ -21,11 +21,11 @@ from sqlalchemy.sql.util import find_tables
 
 from bursar.core.addresses import Networks
 from bursar.core.audit_chain import mark_key
-from bursar.core.permissions import MemberRole
+from bursar.core.permissions import MemberRole, OperatorRole
 from bursar.db.audit import Sealer, verify
 from bursar.db.connect import Role
 from bursar.db.engine import Database
-from bursar.db.tables import metadata
+from bursar.db.tables import metadata, session
 from bursar.features.data_rights import contents, tasks
 from bursar.rest.control import Control
 from bursar.rest.sign_ins import open_session
@@ -63,6 +63,17 @@ async def archive_of(client: Client, path: str) -> zipfile.ZipFile:
     assert answer.headers["content-type"] == "application/zip"
     assert int(answer.headers["content-length"]) == len(answer.content)
     return zipfile.ZipFile(io.BytesIO(answer.content))
+
+
+async def support_viewing(control: Control, organisation_id: str, path: str) -> str:
+    """What support is told that sees what the customer sees."""
+    person = await make_person(control, operator_role=OperatorRole.SUPPORT)
+    signed_in = await sign_in(control, person, two_factor=True)
+    async with control.database.transaction(accounts=True) as tx:
+        until = control.edge.now() + timedelta(minutes=5)
+        looking = {"viewing_organisation_id": UUID(organisation_id), "viewing_until": until}
+        await tx.execute(sa.update(session).where(session.c.id == signed_in.session_id).values(looking))
+    return await speaking_as(control, signed_in).refused("GET", path)
 
 
 # Tables of tenants and people that no archive holds, and why.
@@ -152,6 +163,12 @@ class TestExport:
         told = b"".join(bundle.read(name) for name in bundle.namelist())
         assert b"reader 4" in told
         assert b"'=HYPERLINK()" in bundle.read("api_keys.csv")
+        assert await support_viewing(control, organisation["id"], path) == "403 permission_denied"
+        with psycopg.connect(database.conninfo(Role.API)) as api:
+            for seer, seen in ((other["id"], 0), (organisation["id"], 1)):
+                api.execute("SELECT set_config('bursar.organisation', %s, true)", [seer])
+                found = api.execute("SELECT count(DISTINCT export_id) FROM data_export_piece").fetchone()
+                assert found == (seen,)
         for hidden in (key["secret"].encode(), other["id"].encode(), b'"key_hash":', b'"cost"', b"raw_usage"):
             assert hidden not in told
         (mail,) = [one for one in mails(database) if one["template"] == "data_export"]
@@ -315,6 +332,9 @@ class TestDeletion:
         ]
         assert by_nobody["actor"] == {"kind": "member", "id": str(ana_id), "name": None, "address": None}
         assert by_nobody["erased"] is True
+        (told,) = (await client.get("/audit?action=erase"))["items"]
+        assert (told["subject_id"], told["actor"]["name"]) == (str(ana_id), "worker@here")
+        assert told["after"]["parts"] > 5
         assert await tasks.erase_due(worker, control.edge.now() + timedelta(days=15)) == 0
 
     async def test_forgets_also_the_stranger_he_was_before_he_signed_in(

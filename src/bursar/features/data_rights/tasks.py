@@ -36,8 +36,8 @@ async def make_export(database: Database, edge: Edge, *, life: timedelta, public
         with tempfile.SpooledTemporaryFile(MEMORY_BYTES_MAX) as file:
             try:
                 await _write(database, file, asked, now)
-            except archive.ArchiveTooLarge:
-                log.warning("data_export.too_large", export_id=str(export_id))
+            except Exception:  # others wait behind it; who asked may ask again
+                log.exception("data_export.failed", export_id=str(export_id))
                 await queries.end_export(tx, export_id, {"state": "failed", "ended_at": now})
                 return True
             size_bytes = file.tell()
