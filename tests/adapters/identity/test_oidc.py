@@ -1,5 +1,7 @@
 """ID tokens that are not for us, and issuers that are not what they say."""
 
+import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -13,7 +15,7 @@ from joserfc.jwk import OctKey, RSAKey
 
 from bursar.adapters.identity import IdentityRefused, IdentityUnavailable, Kind, Proven, Source
 from bursar.adapters.identity.authlib_client import AuthlibIdentities
-from bursar.adapters.identity.fetching import DOCUMENT_BYTES_MAX
+from bursar.adapters.identity.fetching import DOCUMENT_BYTES_MAX, guarded_socket
 from bursar.adapters.identity.oidc import KEYS_ANEW_AFTER, KEYS_MAX, usable_key
 from oidc_servers import Forger, an_attempt, unsigned
 
@@ -192,28 +194,43 @@ class TestIssuer:
 
 
 class TestGuard:
-    async def test_lets_nobody_name_the_inside(self, forger: Forger) -> None:
-        """Without the switch for development this machine is inside, whatever name it goes by."""
-        strict = AuthlibIdentities()
-        port = forger.url.rpartition(":")[2]
-        places = ("127.0.0.1", "localhost", "[::1]", "169.254.169.254", "2130706433", "0x7f.1")
-        for place in places:
+    async def test_lets_no_customer_name_the_inside(self) -> None:
+        """Not one connection is made, whatever the inside is called; the operator's issuers may be there."""
+        callers: list[object] = []
+
+        def met(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            callers.append(writer)
+            writer.close()
+
+        server = await asyncio.start_server(met, "127.0.0.1", 0)
+        port, strict = server.sockets[0].getsockname()[1], AuthlibIdentities()
+        for place in ("127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"):
             for scheme in ("https", "http"):
                 source = replace(OURS, issuer=f"{scheme}://{place}:{port}")
                 with pytest.raises(IdentityUnavailable):
                     await strict.check(source, datetime.now(UTC))
+        assert callers == []
+        with pytest.raises(IdentityUnavailable):  # it speaks no TLS
+            await strict.check(
+                replace(OURS, issuer=f"https://127.0.0.1:{port}", is_guarded=False), datetime.now(UTC)
+            )
+        assert len(callers) == 1
         await strict.close()
-        assert forger.asked == []
+        server.close()
 
-    async def test_looks_at_the_address_connected_to(self) -> None:
-        """Plain http is for loopback in development only; a private address is not even then called."""
+    @pytest.mark.parametrize(
+        ("address", "lenient"),
+        [("10.0.0.1", True), ("169.254.169.254", True), ("::ffff:10.0.0.1", True), ("127.0.0.1", False)],
+    )
+    def test_looks_at_the_address_connected_to(self, address: str, lenient: bool) -> None:  # noqa: FBT001 - a table's column
+        make = guarded_socket(allows_loopback=lenient)
+        with pytest.raises(PermissionError):
+            make((socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)))
+        make((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))).close()
+
+    async def test_knows_plain_http_on_this_machine_in_development_only(self) -> None:
         lenient = AuthlibIdentities(allows_loopback=True)
-        for issuer in (
-            "https://10.0.0.1",
-            "https://169.254.169.254",
-            "http://10.0.0.1",
-            "http://acme.example",
-        ):
-            with pytest.raises(IdentityUnavailable):
+        for issuer in ("http://10.0.0.1", "http://acme.example", "http://user@127.0.0.1", "https://"):
+            with pytest.raises(IdentityUnavailable, match="only https"):
                 await lenient.check(replace(OURS, issuer=issuer), datetime.now(UTC))
         await lenient.close()

@@ -64,7 +64,7 @@ async def unlink_identity(identity_id: UUID, calling: Calling, control: Means) -
 @router.post(
     CONNECTIONS,
     status_code=201,
-    responses=responses(404, 409),
+    responses=responses(404, 409, 429),
     dependencies=may(Permission.SSO_MANAGE),
 )
 async def add_sso_connection(
@@ -72,6 +72,7 @@ async def add_sso_connection(
 ) -> Connection:
     """Set single sign-on up. Its issuer must answer; its secret is sealed and never shown again."""
     control = once.control
+    await service.throttle_checks(control, calling)
     await providers.check_issuer(control, body.issuer, is_guarded=True)
     async with control.database.transaction(**_as(calling, organisation_id)) as tx:
         return await once.answer(
@@ -139,7 +140,7 @@ async def change_sso_domain(
 
 @router.post(
     DOMAINS + "/{domain_id}/verify",
-    responses=responses(404, 409, 424),
+    responses=responses(404, 409, 424, 429),
     dependencies=may(Permission.SSO_MANAGE),
 )
 async def verify_sso_domain(
@@ -147,6 +148,7 @@ async def verify_sso_domain(
 ) -> SsoDomain:
     """Look for the TXT record now."""
     as_whom = _as(calling, organisation_id)
+    await service.throttle_checks(control, calling)
     async with control.database.read(**as_whom) as read:
         domain = await domains.get_domain(read, organisation_id, domain_id)
     await domains.look_for_proof(control, domain)

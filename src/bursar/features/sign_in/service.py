@@ -38,6 +38,10 @@ TRIES_PER_HOUR: Final = 600
 TRIES_AT_ONCE: Final = 100
 """Of a network: a company behind one address signs in on Monday morning."""
 
+CHECKS_PER_HOUR: Final = 120
+CHECKS_AT_ONCE: Final = 40
+"""Of one person: of issuers and name servers that he names."""
+
 
 class IdentityNotProven(Forbidden):
     """Denied there, a code that is none, a token that is not for us; logs tell which."""
@@ -83,6 +87,11 @@ class Answer:
     code: str = ""
     error: str = ""
     issuer: str = ""
+
+
+async def throttle_checks(control: Control, calling: Caller) -> None:
+    """Before the outside is asked because somebody sets single sign-on up. Raises `TooManyTries`."""
+    await throttle(control, [Try("sso_check", str(calling.id), CHECKS_PER_HOUR, CHECKS_AT_ONCE)])
 
 
 async def discover(control: Control, email: str, visit: Visit) -> Discovered:
