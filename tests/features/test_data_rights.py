@@ -81,6 +81,7 @@ NOT_EXPORTED = {
     "abuse_hour": "sums of `usage`",
     "abuse_suspect": "telling how fraud is noticed would end noticing it",
     "card_fingerprint": "the payment provider's name of a card, for the same end",
+    "balance_notice": "that a mail was sent of a balance",
     "budget_notice": "that a mail was sent of a budget",
     "budget_slice": "what gateways promise each other",
     "data_export": "archives themselves",

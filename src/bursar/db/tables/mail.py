@@ -44,5 +44,7 @@ balance_notice = sa.Table(
     "balance_notice",
     metadata,
     uuid("lot_id", references("credit_lot.id"), primary_key=True),
+    uuid("organisation_id", references("organisation.id")),
     moment("told_at"),
+    sa.Index("balance_notice_organisation_id_idx", "organisation_id"),
 )

@@ -36,8 +36,9 @@ async def tell_of_low_balances(tx: Transaction, now: datetime, *, public_url: st
     """Announce each low balance once until the next top-up; answers how many. Twice tells nothing new."""
     rows = await low_balances(tx, percent=LOW_PERCENT, limit=TOLD_PER_ROUND)
     for row in rows:
-        notice = insert(balance_notice).values(lot_id=row["lot_id"], told_at=now).on_conflict_do_nothing()
-        if (await tx.execute(notice.returning(balance_notice.c.lot_id))).first() is not None:
+        notice = {"lot_id": row["lot_id"], "organisation_id": row["organisation_id"], "told_at": now}
+        made = insert(balance_notice).values(notice).on_conflict_do_nothing()
+        if (await tx.execute(made.returning(balance_notice.c.lot_id))).first() is not None:
             await _announce(tx, row, now, public_url)
     return len(rows)
 

@@ -44,8 +44,11 @@ CREATE TABLE mail_refusal (
 -- Low balances that were told of: once until the next credit comes in, which is another lot.
 CREATE TABLE balance_notice (
     lot_id uuid PRIMARY KEY REFERENCES credit_lot (id),
+    organisation_id uuid NOT NULL REFERENCES organisation (id),
     told_at timestamptz NOT NULL
 );
+CREATE INDEX balance_notice_organisation_id_idx ON balance_notice (organisation_id);
+SELECT bursar_make_tenant('balance_notice');
 
 GRANT SELECT, INSERT ON balance_notice TO bursar_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON mail TO bursar_worker;
