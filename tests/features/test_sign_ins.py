@@ -16,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 
 from bursar.entrypoints.api import build_api
-from bursar.features.accounts.administration import set_active
+from bursar.features.accounts.administration import change_signing_key, set_active
 from bursar.features.accounts.queries import change_person
 from bursar.rest.access_tokens import _signing_key, rotate
 from bursar.rest.callers import ACCESS_COOKIE, CSRF_COOKIE
@@ -77,7 +77,8 @@ class TestBrowsers:
     async def test_are_not_signed_in_by_pages_of_others(self, story: Story, person: UUID) -> None:
         body = {"email": EMAIL, "password": PASSWORD}
         assert await story.said("/auth/log-in", body, origin="https://evil.example") == "403 origin_refused"
-        assert await story.said("/auth/log-in", body, origin="null") == "403 origin_refused"
+        for odd in ("null", "http://[", "test"):
+            assert await story.said("/auth/log-in", body, origin=odd) == "403 origin_refused"
         form = await story.http.post(
             "/api/v1/auth/log-in", content=orjson.dumps(body), headers={"content-type": "text/plain"}
         )
@@ -235,6 +236,20 @@ class TestAccessTokens:
         clock.ahead_ms += 45 * MINUTE_MS
         keys = (await story.http.get("/.well-known/jwks.json")).json()["keys"]
         assert len(keys) == 1
+
+    async def test_open_nothing_a_minute_after_their_key_was_withdrawn(
+        self, control: Control, story: Story, person: UUID, clock: SettableClock
+    ) -> None:
+        headers = {"authorization": f"Bearer {(await people.sign_in(control, person)).access_token}"}
+        assert (await story.http.get("/api/v1/me", headers=headers)).status_code == 200
+        async with control.database.transaction(accounts=True) as tx:
+            made = await change_signing_key(tx, control, at_once=True)
+        keys = (await story.http.get("/.well-known/jwks.json")).json()["keys"]
+        assert [key["kid"] for key in keys] == [made.id]
+        clock.ahead_ms += MINUTE_MS
+        assert (await story.http.get("/api/v1/me", headers=headers)).status_code == 401
+        headers = {"authorization": f"Bearer {(await people.sign_in(control, person)).access_token}"}
+        assert (await story.http.get("/api/v1/me", headers=headers)).status_code == 200
 
 
 def decoded(part: str) -> dict[str, Any]:

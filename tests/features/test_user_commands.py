@@ -35,3 +35,8 @@ class TestUserCommands:
         assert bursar.refused("user", "reset-2fa", "nobody@harbour.example") == "person_not_found"
         assert bursar.json("user", "disable", OPERATOR)["status"] == "disabled"
         assert bursar.json("user", "enable", OPERATOR)["status"] == "active"
+        kept = {bursar.json("user", "change-signing-key", *more)["id"] for more in ((), ("--at-once",))}
+        with psycopg.connect(database.url) as connection:
+            believed = connection.execute("SELECT id FROM signing_key WHERE retired_at IS NULL").fetchall()
+        assert len(kept) == 2
+        assert {key_id for (key_id,) in believed} < kept

@@ -36,6 +36,9 @@ SIGNED_WITH_FOR: Final = timedelta(days=30)
 """A key signs for so long; then a new one does, and the old one verifies for `LIFE_MAX` more."""
 
 TOKEN_LENGTH_MAX: Final = 2_000
+KNOWN_FOR: Final = timedelta(minutes=1)
+"""The ring is read again when it is older, so that a key that was withdrawn is forgotten everywhere."""
+
 REREAD_AFTER: Final = timedelta(seconds=2)
 """An unknown key id makes the ring be read again, but not more often than this."""
 
@@ -67,7 +70,7 @@ class KeyRing:
     async def verified(self, database: Database, token: str, now: datetime) -> Claims:
         """Raises `TokenInvalid`."""
         key_id = _key_id(token)
-        if key_id not in self._public:
+        if key_id not in self._public or self._age(now) >= KNOWN_FOR:
             async with self._reading:  # who comes while another reads waits for what he finds
                 await self._reread(database, key_id, now)
         public = self._public.get(key_id)
@@ -75,9 +78,12 @@ class KeyRing:
             raise TokenInvalid
         return _claims(token, public, now)
 
+    def _age(self, now: datetime) -> timedelta:
+        return timedelta.max if self._read_at is None else now - self._read_at
+
     async def _reread(self, database: Database, key_id: str, now: datetime) -> None:
-        was_read = self._read_at is not None and now - self._read_at < REREAD_AFTER
-        if key_id in self._public or was_read:
+        enough = KNOWN_FOR if key_id in self._public else REREAD_AFTER
+        if self._age(now) < enough:
             return
         self._read_at = now
         self._public = {row["id"]: _public_key(row["public_key"]) for row in await _valid_keys(database, now)}
@@ -166,6 +172,15 @@ async def rotate(tx: Transaction, seal: Seal, now: datetime) -> tuple[str, OKPKe
         )
     )
     return key_id, private
+
+
+async def withdraw(tx: Transaction, seal: Seal, now: datetime) -> str:
+    """Sign with a new key, and believe no older one any more: somebody may have it. Answers its id."""
+    over = now - LIFE_MAX
+    still_believed = sa.or_(signing_key.c.retired_at.is_(None), signing_key.c.retired_at > over)
+    await tx.execute(sa.update(signing_key).where(still_believed).values(retired_at=over))
+    key_id, _ = await rotate(tx, seal, now)
+    return key_id
 
 
 async def key_set(database: Database, now: datetime) -> dict[str, Sequence[dict[str, Any]]]:

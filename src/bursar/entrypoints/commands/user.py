@@ -94,6 +94,23 @@ def enable(email: Email, *, as_json: AsJson = False) -> None:
     set_active(email, active=True, as_json=as_json)
 
 
+@app.command("change-signing-key")
+def change_signing_key(
+    *,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Also believe no older one: it may have been copied.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sign access tokens with a new key; happens by itself every 30 days."""
+    from bursar.entrypoints.commands.session import keep_accounts
+    from bursar.entrypoints.commands.telling import tell
+    from bursar.features.accounts import administration
+
+    made = keep_accounts(lambda control, tx: administration.change_signing_key(tx, control, at_once=at_once))
+    tell(made, as_json=as_json)
+
+
 def set_active(email: str, *, active: bool, as_json: bool) -> None:
     from bursar.entrypoints.commands.session import keep_accounts
     from bursar.entrypoints.commands.telling import tell

@@ -12,6 +12,7 @@ from bursar.core.permissions import OperatorRole
 from bursar.db.engine import ReadSession, Transaction
 from bursar.features.accounts import queries
 from bursar.features.accounts.tasks import LINK_PREFIX, reset_token
+from bursar.rest.access_tokens import rotate, withdraw
 from bursar.rest.account_opening import EmailTaken
 from bursar.rest.control import Control
 from bursar.rest.fields import Body, Email, Name
@@ -59,6 +60,11 @@ class PersonListed(BaseModel):
     created_at: datetime
 
 
+class SigningKey(BaseModel):
+    id: str = Field(description="Its `kid`.")
+    created_at: datetime
+
+
 async def add_person(tx: Transaction, control: Control, wanted: NewPerson) -> PasswordLink:
     """Make somebody who belongs to no organisation yet. Raises `EmailTaken`."""
     email, user_id = wanted.email.lower(), control.edge.new_id()
@@ -99,6 +105,16 @@ async def set_active(tx: Transaction, control: Control, email: str, *, active: b
     if not active:
         await end_sessions(tx, user_id, control.edge.now())
     return await _show(tx, user_id)
+
+
+async def change_signing_key(tx: Transaction, control: Control, *, at_once: bool) -> SigningKey:
+    """Sign access tokens with a new key. `at_once`: those signed before open nothing within a minute."""
+    now = control.edge.now()
+    if at_once:
+        key_id = await withdraw(tx, control.seal, now)
+    else:
+        key_id, _ = await rotate(tx, control.seal, now)
+    return SigningKey(id=key_id, created_at=now)
 
 
 async def list_people(

@@ -1,6 +1,7 @@
 """What accounts look like from outside."""
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -25,8 +26,14 @@ def printable_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+@cache
+def time_zones() -> frozenset[str]:
+    """Looked up on disk, so once."""
+    return frozenset(available_timezones())
+
+
 def known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in time_zones():
         raise ValueError("must be a time zone such as Asia/Seoul")
     return name
 

@@ -32,6 +32,9 @@ MAILS_PER_HOUR: Final = 6
 MAILS_AT_ONCE: Final = 3
 """To one address, asked for by strangers."""
 
+MAILS_PER_HOUR_PER_NETWORK: Final = 60
+MAILS_AT_ONCE_PER_NETWORK: Final = 20
+
 
 class SignUpClosed(Forbidden):
     code = "sign_up_closed"
@@ -133,7 +136,7 @@ async def ask_worker(control: Control, topic: str, email: str, captcha: str, vis
     address, now = email.lower(), control.edge.now()
     tries = [
         Try("mail_to", address, MAILS_PER_HOUR, MAILS_AT_ONCE),
-        Try("mail_from", visit.network, 60, 20),
+        Try("mail_from", visit.network, MAILS_PER_HOUR_PER_NETWORK, MAILS_AT_ONCE_PER_NETWORK),
     ]
     await throttle(control, tries)
     await check_captcha(control, captcha, visit)
