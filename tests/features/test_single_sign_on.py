@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from control_client import Client
 from elsewhere_story import ACCEPTED, ANA, Story
+from test_commands import Bursar, bursar
 
 from bursar.adapters.identity.authlib_client import AuthlibIdentities
 from bursar.core.permissions import MemberRole, OperatorRole
@@ -17,6 +18,8 @@ from bursar.db.connect import Role
 from bursar.rest.control import Control
 from oidc_servers import let_in, provider_process
 from scratch_database import ScratchDatabase
+
+__all__ = ["bursar"]  # the fixture
 
 ISSUER = "https://id.acme.example"
 ROLES = {"role_claim": "groups", "role_map": {"devs": "developer", "leads": "admin"}, "default_role": None}
@@ -163,6 +166,25 @@ class TestSingleSignOn:
         story.asked("UPDATE app_user SET email = 'left@other.example' WHERE email = 'u@acme.example'")
         assert await story.sign_in(unsaid, start_of(made)) == "403 domain_not_verified"
         assert story.asked("SELECT count(*) FROM session WHERE user_id = %s", victim) == [(0,)]
+
+
+class TestIdentityProviderCommands:
+    def test_add_switch_off_and_remove(self, bursar: Bursar, provider: str) -> None:
+        add = ("identity-provider", "add", "corp", provider, "bursar-client")
+        secret = {"stdin": "very-secret\n", "BURSAR_SSO_ALLOW_LOOPBACK": "true"}
+        assert bursar.refused(*add, stdin="very-secret\n") == "issuer_unusable"
+        made = bursar.json(*add, "--name", "Corporate", **secret)
+        assert (made["slug"], made["name"], made["active"]) == ("corp", "Corporate", True)
+        assert bursar.refused(*add, **secret) == "identity_provider_exists"
+        off = bursar.json(
+            "identity-provider", "change", made["id"], "--inactive", "--from-env", "NEW", NEW="s2"
+        )
+        assert off["active"] is False
+        shown = bursar.run("identity-provider", "list").stdout
+        assert "corp" in shown
+        assert "very-secret" not in shown
+        assert bursar.json("identity-provider", "remove", made["id"])["id"] == made["id"]
+        assert bursar.refused("identity-provider", "remove", made["id"]) == "identity_provider_not_found"
 
 
 class TestCapture:

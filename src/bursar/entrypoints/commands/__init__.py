@@ -10,6 +10,7 @@ def mount(app: typer.Typer) -> None:
     """Add every group to the `bursar` command. `prices` and `models` are other spellings."""
     from bursar.entrypoints.commands.audit import app as audit
     from bursar.entrypoints.commands.budget import app as budget
+    from bursar.entrypoints.commands.identity_provider import app as identity_provider
     from bursar.entrypoints.commands.key import app as key
     from bursar.entrypoints.commands.limit import app as limit
     from bursar.entrypoints.commands.member import app as member
@@ -43,6 +44,7 @@ def mount(app: typer.Typer) -> None:
         "own-key": own_key,
         "operator": operator,
         "user": user,
+        "identity-provider": identity_provider,
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
