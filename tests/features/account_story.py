@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import psycopg
-from control_client import api_with
+from one_api import api_with
 
 from bursar.db.connect import Role
 from bursar.db.engine import Database

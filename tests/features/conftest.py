@@ -9,8 +9,8 @@ import httpx2
 import orjson
 import psycopg
 import pytest
-from control_client import Client, SettableClock, Use, api_with
-from one_api import api_over
+from control_client import Client, SettableClock, Use
+from one_api import api_with
 
 from bursar.core.booking import UsageRow
 from bursar.db.books import PgBooks
@@ -46,7 +46,7 @@ async def control(database: ScratchDatabase, clock: SettableClock) -> AsyncItera
 @pytest.fixture
 async def anonymous(control: Control) -> AsyncIterator[httpx2.AsyncClient]:
     """Without a token."""
-    transport = httpx2.ASGITransport(app=api_over(control), raise_app_exceptions=False)
+    transport = api_with(control)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test", timeout=60) as http:
         yield http
 
@@ -60,7 +60,7 @@ async def token(control: Control) -> str:
 
 @pytest.fixture
 async def client(control: Control, token: str) -> AsyncIterator[Client]:
-    transport = httpx2.ASGITransport(app=api_over(control), raise_app_exceptions=False)
+    transport = api_with(control)
     headers = {"authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://test", headers=headers, timeout=60

@@ -2,16 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import httpx2
-from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
 
 from bursar.core.booking import UsageRow
-from bursar.entrypoints.api import build_api
-from bursar.rest.control import Control
 from bursar.rest.edge import SystemClock
 
 Use = Callable[..., Awaitable[UsageRow]]
@@ -56,19 +51,3 @@ class Client:
         answer = await self.http.request(method, "/api/v1" + path, json=body, headers=headers)
         assert answer.headers["content-type"] == "application/problem+json", answer.text
         return f"{answer.status_code} {answer.json()['code']}"
-
-
-@cache
-def one_api() -> FastAPI:
-    """Built once in a process: it takes a third of a second, and holds nothing but its routes."""
-    return build_api(None)
-
-
-def api_with(control: Control) -> httpx2.ASGITransport:
-    """The API with these means."""
-
-    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        one_api().state.control = control
-        await one_api()(scope, receive, send)
-
-    return httpx2.ASGITransport(app=asked, raise_app_exceptions=False)

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import psycopg
-from one_api import api_over
+from one_api import api_with
 
 from bursar.adapters.dns.fake import FakeTxtRecords
 from bursar.adapters.identity import Kind, Proven, Source
@@ -86,5 +86,5 @@ class Story:
 
 
 def browser(control: Control) -> httpx2.AsyncClient:
-    transport = httpx2.ASGITransport(app=api_over(control), raise_app_exceptions=False)
+    transport = api_with(control)
     return httpx2.AsyncClient(transport=transport, base_url="http://test", timeout=60)

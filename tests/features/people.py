@@ -4,8 +4,8 @@ from uuid import UUID
 
 import httpx2
 import sqlalchemy as sa
-from control_client import Client, api_with
-from one_api import api_over
+from control_client import Client
+from one_api import api_with
 
 from bursar.core.permissions import MemberRole, OperatorRole
 from bursar.db.engine import Transaction
@@ -82,7 +82,7 @@ async def sign_in(control: Control, user_id: UUID, *, two_factor: bool = False) 
 
 def speaking_as(control: Control, signed_in: SignIn) -> Client:
     """A program's client, by bearer token."""
-    transport = httpx2.ASGITransport(app=api_over(control), raise_app_exceptions=False)
+    transport = api_with(control)
     headers = {"authorization": f"Bearer {signed_in.access_token}"}
     return Client(
         httpx2.AsyncClient(transport=transport, base_url="http://test", headers=headers, timeout=60)
