@@ -9,10 +9,13 @@ import httpx2
 import people
 import psycopg
 import pytest
+from account_story import EMAIL, story_of
 from control_client import Client, SettableClock
 
 from bursar.core.permissions import MemberRole, OperatorRole
+from bursar.rest.callers import CSRF_COOKIE, CSRF_HEADER
 from bursar.rest.control import Control
+from bursar.rest.mails import MailAsked
 from scratch_database import ScratchDatabase
 
 OWNER, ADMIN, BILLING, DEVELOPER, VIEWER = MemberRole
@@ -37,7 +40,10 @@ class Post:
             asked = connection.execute(
                 "SELECT payload FROM outbox WHERE payload ->> 'template' = 'invite' ORDER BY id"
             )
-            return [row[0] for row in asked]
+            mails = [row[0] for row in asked]
+        for mail in mails:
+            MailAsked.model_validate(mail).checked()
+        return mails
 
     def token(self) -> str:
         """Of the newest mail's link."""
@@ -97,6 +103,19 @@ class TestInvite:
         (shown,) = (await admin.get(f"{place}/invitations"))["items"]
         assert shown["status"] == "accepted"
         assert await admin.refused("POST", f"{place}/invitations", body) == "409 already_member"
+
+    async def test_lets_a_stranger_in_who_signs_up_for_it(
+        self, database: ScratchDatabase, control: Control, post: Post, admin: Client, place: str
+    ) -> None:
+        browser = story_of(control, database)
+        await admin.post(f"{place}/invitations", {"email": EMAIL, "role": "developer"})
+        assert (await browser.opened(organisation_name=None))["organisation_id"] is None
+        await browser.signed_in()
+        csrf = {CSRF_HEADER: browser.http.cookies[CSRF_COOKIE]}
+        assert await browser.said("/invitations/accept", {"token": post.token()}) == "403 csrf_refused"
+        joined = await browser.done("/invitations/accept", {"token": post.token()}, **csrf)
+        (mine,) = (await browser.http.get("/api/v1/me")).json()["memberships"]
+        assert (mine["organisation_id"], mine["role"]) == (joined["organisation_id"], "developer")
 
     async def test_gives_no_more_than_the_giver_has(
         self, control: Control, organisation: dict[str, Any], post: Post, admin: Client, place: str
