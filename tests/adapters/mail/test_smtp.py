@@ -1,12 +1,16 @@
 import asyncio
 import socket
 from dataclasses import replace
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.policy import SMTP
 
 import pytest
 from letters import mail
 
 from bursar.adapters.mail import MailPostponed, MailRefused, MailUncertain, ServerUnusable
 from bursar.adapters.mail.smtp import SmtpMailer, SmtpServer
+from bursar.adapters.mail.writing import written
 from smtp_world import HOST, PASSWORD, SmtpWorld, body_of
 from tls_world import TlsWorld
 
@@ -45,6 +49,34 @@ class TestMessage:
         assert isinstance(content, bytes)
         assert content.isascii()
         assert max(map(len, content.splitlines())) < 998
+
+    @pytest.mark.parametrize(
+        "subject",
+        [
+            "아주 긴 제목 " * 12 + ".",
+            "x é " * 30 + ".",
+            "word " * 40 + ".",
+            "a" * 200,
+            "余额" * 60,
+        ],
+    )
+    def test_keeps_every_character_of_a_long_header(self, subject: str) -> None:
+        link = "https://bursar.example/u/" + "Ab9_-" * 90
+        name = "Bücher & 서점 (Seoul), Ltd"
+        message_id = f"<{'0' * 32}@{'long' * 15}.example>"
+        sent = replace(mail(), subject=subject, sender_name=name, unsubscribe=link, message_id=message_id)
+        content = written(sent).as_bytes()
+        head = content.partition(b"\r\n\r\n")[0].split(b"\r\n")
+        assert f"List-Unsubscribe: <{link}>".encode() in head
+        assert f"Message-ID: {message_id}".encode() in head
+        assert content.isascii()
+        assert max(map(len, content.split(b"\r\n"))) < 998
+        plain = message_from_bytes(content)  # decoded by older code than what wrote it
+        assert str(make_header(decode_header(plain["subject"]))) == subject
+        modern = message_from_bytes(content, policy=SMTP)
+        assert modern["subject"] == subject
+        (sender,) = modern["from"].addresses
+        assert (sender.display_name, sender.addr_spec) == (name, "no-reply@bursar.example")
 
     @pytest.mark.parametrize(
         "changed",

@@ -1,14 +1,45 @@
 """A message as SMTP carries it: RFC 5322 headers and two parts, text first, in 7-bit ASCII."""
 
 from email.errors import MessageError
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
+from typing import Any, Final
 
 from bursar.adapters.mail import Mail, MailRefused
 
-# Lines stay short and ASCII, whatever the text: no server on the way needs to change the message.
-POLICY = SMTP.clone(cte_type="7bit")
+WHOLE: Final = frozenset({"message-id", "x-original-message-id", "list-unsubscribe", "x-smtpapi"})
+"""Headers of one word, however long: a line of a message may have 998 characters (RFC 5322, 2.1.1).
+
+So may a subject: the longest name in the longest of ours has half of that.
+"""
+
+
+class _Wire(EmailPolicy):
+    """Python 3.11 folds long headers wrongly: one long word is encoded, and blanks between words are lost."""
+
+    def fold(self, name: str, value: Any) -> str:
+        if name.lower() in WHOLE or (name.lower() == "subject" and value.isascii()):
+            return f"{name}: {value}{self.linesep}"
+        if name.lower() == "subject":
+            return f"{name}: {self._encoded(str(value), name)}{self.linesep}"
+        if name.lower() == "from" and not value.isascii():
+            (sender,) = value.addresses
+            encoded = self._encoded(sender.display_name, name)
+            return f"{name}: {encoded}{self.linesep} <{sender.addr_spec}>{self.linesep}"
+        return str(super().fold(name, value))
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        return self.fold(name, value).encode("ascii")
+
+    def _encoded(self, text: str, name: str) -> str:
+        """RFC 2047, in words of at most 75 characters."""
+        return Header(text, "utf-8", header_name=name).encode(linesep=self.linesep)
+
+
+# Lines stay ASCII, whatever the text: no server on the way needs to change the message.
+POLICY: Final = _Wire(linesep="\r\n", cte_type="7bit")
 
 
 def written(mail: Mail) -> EmailMessage:
