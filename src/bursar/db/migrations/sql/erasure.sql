@@ -54,7 +54,7 @@ BEGIN
     WHERE email = person.email AND accepted_at IS NULL AND revoked_at IS NULL;
     UPDATE invitation SET email = placeholder WHERE email = person.email;
     UPDATE organisation SET billing_email = NULL WHERE lower(billing_email) = person.email;
-    DELETE FROM mail WHERE recipient = person.email;
+    DELETE FROM mail WHERE lower(recipient) = person.email;
     DELETE FROM mail_refusal WHERE recipient = person.email;
     UPDATE outbox SET payload = '{}', handled_at = coalesce(handled_at, p_now)
     WHERE topic = 'mail' AND payload ->> 'to' = person.email;
