@@ -153,7 +153,7 @@ class Caller:
 
     def as_actor(self) -> str:
         """What the audit log keeps of him, as JSON."""
-        kind = "member" if self.operator_role is None else "operator"
+        kind = "operator" if self.operator_role is not None or self.is_viewing else "member"
         return orjson.dumps(
             {
                 "kind": "token" if self.session_id is None else kind,

@@ -63,6 +63,9 @@ REVOKE INSERT, UPDATE ON app_user FROM bursar_operator;
 GRANT UPDATE (operator_role, operator_addresses, status) ON app_user TO bursar_operator;
 REVOKE UPDATE ON operator_token FROM bursar_operator;
 GRANT UPDATE (revoked_at) ON operator_token TO bursar_operator;
+-- Accounts open wallets, and only empty ones of who pays before.
+ALTER POLICY accounts ON wallet
+    WITH CHECK (posted = 0 AND held = 0 AND owed = 0 AND overrun = 0 AND credit_limit = 0);
 -- The worker decides nothing about what is sold, and by whom it is run.
 REVOKE INSERT, UPDATE, DELETE ON provider, provider_credential, model, model_alias, route, setting FROM bursar_worker;
 REVOKE INSERT ON price, wallet FROM bursar_worker;
