@@ -1,4 +1,6 @@
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from bursar.core.webhooks import (
     PAUSES_MS,
     SECRET_BYTES,
     TRIES_MAX,
+    EventType,
     UrlRefused,
     check_url,
     key_of,
@@ -19,6 +22,7 @@ from bursar.core.webhooks import (
 )
 
 DAY_MS = 24 * 3600 * 1000
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "webhooks.md"
 
 
 def now_s() -> int:
@@ -55,6 +59,17 @@ class TestSignatures:
         else:
             with pytest.raises(ValueError, match="not a webhook secret"):
                 key_of(text)
+
+
+class TestEventTypes:
+    def test_are_each_told_in_the_guide_and_nothing_else_is(self) -> None:
+        rows = re.findall(r"^\| (`[a-z_.`, ]+`) \|", GUIDE.read_text(), re.MULTILINE)
+        told: set[str] = set()
+        for row in rows:
+            names = re.findall(r"`([a-z_.]+)`", row)
+            subject = names[0].partition(".")[0]
+            told |= {subject + name if name.startswith(".") else name for name in names}
+        assert told == set(EventType)
 
 
 class TestPauses:
