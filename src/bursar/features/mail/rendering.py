@@ -65,7 +65,7 @@ def render(
                 "language": language,
                 "subject": _marked(words.subject),
                 "preview": _marked(words.preview),
-                "color": brand.color,
+                "color": brand.color if contrast_of(brand.color) == WHITE else BLACK,
                 "blocks": _mjml(blocks, brand),
                 "footer": "<br/>".join(_small(block) for block in ending),
             },
