@@ -168,7 +168,7 @@ class Settings(MailSettings):
     )
 
     # Accounts
-    sign_up_open: bool = Field(default=True, description="May strangers open an account by themselves?")
+    sign_up_open: bool = Field(default=True, description="Strangers may open an account by themselves.")
     sign_up_currency: Literal["USD", "EUR", "CNY", "KRW", "JPY"] = Field(
         default="USD", description="Currency of organisations that strangers open."
     )
