@@ -22,11 +22,36 @@ BEGIN
     RETURN actors + rows;
 END $$;
 
--- What a text that others read says of somebody: his address, and his name where it is all of a JSON string.
-CREATE FUNCTION bursar_unnamed(p_text text, p_email text, p_name text, p_placeholder text) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_name = '' THEN replace(p_text, p_email, p_placeholder)
-        ELSE replace(replace(p_text, p_email, p_placeholder), to_json(p_name)::text, '"erased"') END
+-- What others read, without somebody: his address, where a value is nothing else, and his name in an object that has
+-- his address or id beside it, or where a mail says who invites, made or looks. Values only, looked at one by one: he
+-- chose his name himself, and what he called himself ("type", ": {") is what other texts are made of.
+CREATE FUNCTION bursar_unnamed(p_said jsonb, p_person app_user, p_placeholder text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE SET search_path = public, pg_temp AS $$
+BEGIN
+    CASE jsonb_typeof(p_said)
+    WHEN 'object' THEN
+        RETURN (WITH said AS (SELECT key, value, value #>> '{}' AS text FROM jsonb_each(p_said)),
+            his AS (SELECT coalesce(bool_or(text = p_person.id::text OR lower(text) = p_person.email), false) AS is
+                FROM said)
+            SELECT coalesce(jsonb_object_agg(key, CASE
+                WHEN text = p_person.name AND text <> '' AND (key = 'name' AND his.is
+                    OR key IN ('inviter', 'created_by', 'operator')) THEN '"erased"'
+                ELSE bursar_unnamed(value, p_person, p_placeholder) END), '{}') FROM said, his);
+    WHEN 'array' THEN
+        RETURN (SELECT coalesce(jsonb_agg(bursar_unnamed(value, p_person, p_placeholder) ORDER BY place), '[]')
+            FROM jsonb_array_elements(p_said) WITH ORDINALITY AS listed (value, place));
+    WHEN 'string' THEN
+        RETURN CASE WHEN lower(p_said #>> '{}') = p_person.email THEN to_jsonb(p_placeholder) ELSE p_said END;
+    ELSE
+        RETURN p_said;
+    END CASE;
+END $$;
+
+-- Whether it is worth looking into JSON for somebody.
+CREATE FUNCTION bursar_may_name(p_text text, p_person app_user) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$
+    SELECT strpos(lower(p_text), p_person.email) > 0
+        OR p_person.name <> '' AND strpos(p_text, to_json(p_person.name)::text) > 0
 $$;
 
 -- Forget a person. Twice does nothing more. Linear in what he left; outbox, mail and audit log are read once.
@@ -57,11 +82,11 @@ BEGIN
     DELETE FROM mail WHERE lower(recipient) = person.email;
     DELETE FROM mail_refusal WHERE recipient = person.email;
     UPDATE outbox SET payload = '{}', handled_at = coalesce(handled_at, p_now)
-    WHERE topic = 'mail' AND payload ->> 'to' = person.email;
-    UPDATE outbox SET payload = bursar_unnamed(payload::text, person.email, person.name, placeholder)::jsonb
-    WHERE payload::text <> bursar_unnamed(payload::text, person.email, person.name, placeholder);
-    UPDATE webhook_message SET body = bursar_unnamed(body, person.email, person.name, placeholder)
-    WHERE body <> bursar_unnamed(body, person.email, person.name, placeholder);
+    WHERE topic = 'mail' AND lower(payload ->> 'to') = person.email;
+    UPDATE outbox SET payload = bursar_unnamed(payload, person, placeholder)
+    WHERE bursar_may_name(payload::text, person) AND payload <> bursar_unnamed(payload, person, placeholder);
+    UPDATE webhook_message SET body = bursar_unnamed(body::jsonb, person, placeholder)::text
+    WHERE bursar_may_name(body, person) AND body::jsonb <> bursar_unnamed(body::jsonb, person, placeholder);
     UPDATE app_user SET email = placeholder, name = '', status = 'disabled', password_hash = NULL,
         operator_role = NULL, operator_addresses = NULL, locale = 'en', time_zone = 'UTC', notifications = '{}',
         totp_sealed = NULL, totp_confirmed_at = NULL, erased_at = p_now
@@ -72,7 +97,7 @@ BEGIN
             UNION SELECT id FROM audit_entry WHERE actor_kind = 'visitor' AND (person_id = p_user OR organisation_id IN
                 (SELECT organisation_id FROM audit_entry WHERE person_id = p_user AND subject = 'membership'))),
         ARRAY(SELECT id FROM audit_entry WHERE person_id = p_user
-            OR row_part IS NOT NULL AND strpos(lower(row_part), person.email) > 0),
+            OR row_part IS NOT NULL AND strpos(lower(row_part), lower(to_json(person.email)::text)) > 0),
         'app_user', p_user, NULL, p_user);
 END $$;
 
@@ -113,7 +138,8 @@ BEGIN
         'organisation', p_organisation, p_organisation, NULL);
 END $$;
 
-REVOKE ALL ON FUNCTION bursar_erase_audit, bursar_unnamed, bursar_erase_user, bursar_erase_organisation FROM public;
+REVOKE ALL ON FUNCTION bursar_erase_audit, bursar_unnamed, bursar_may_name, bursar_erase_user,
+    bursar_erase_organisation FROM public;
 GRANT EXECUTE ON FUNCTION bursar_erase_user, bursar_erase_organisation TO bursar_worker;
 
 -- What archives are made of (bursar.features.data_rights.contents), besides what the worker reads anyway.
