@@ -1,20 +1,26 @@
-from collections.abc import AsyncIterator
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 import people
 import psycopg
 import pytest
 import sqlalchemy as sa
+import structlog
 from control_client import Client, SettableClock, Use
+from typer.testing import CliRunner
 
 from bursar.core.abuse import Thresholds
 from bursar.core.permissions import MemberRole, OperatorRole
 from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.tables import abuse_hour, outbox
+from bursar.entrypoints.cli import app as cli
 from bursar.features.abuse.observing import SETTLED_AFTER
 from bursar.features.abuse.watching import CLEARED_FOR, Watch
 from bursar.features.organisations import service as organisations
@@ -89,6 +95,15 @@ async def town(
     worker = Database(database.url, Role.WORKER)
     yield Town(client=client, control=control, clock=clock, worker=worker, url=database.url)
     await worker.close()
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Commands set the program's log up: not this one's."""
+    handlers = logging.getLogger().handlers[:]
+    yield
+    logging.getLogger().handlers = handlers
+    structlog.reset_defaults()
 
 
 class TestAccounts:
@@ -224,6 +239,26 @@ class TestDecisions:
                 " WHERE subject = 'abuse_suspect' AND action = 'update' ORDER BY id"
             ).fetchall()
         assert logged == [(True, "suspended"), (True, "closed")]
+
+    @pytest.mark.usefixtures("own_log")
+    async def test_are_taken_on_the_command_line_too(self, town: Town) -> None:
+        crowd = [await town.open_account(address="198.51.100.7", name=f"Crowd {n}") for n in range(5)]
+        await town.look()
+
+        def bursar(*words: str, fails: int = 0) -> Any:
+            environment = {"BURSAR_DATABASE_URL": town.url, "BURSAR_SECRET_KEY": "ab" * 32}
+            done = CliRunner().invoke(cli, ["abuse", *words, "--json"], env=environment)
+            assert done.exit_code == fails, done.stderr
+            return orjson.loads(done.stdout or done.stderr.splitlines()[-1])
+
+        listed = await asyncio.to_thread(bursar, "list", "--status", "open")
+        (one,) = [row["id"] for row in listed["items"] if row["organisation_id"] == crowd[0]]
+        await asyncio.to_thread(bursar, "decide", one, "suspend", "Reselling", "--note", "ticket 4711")
+        shown = await asyncio.to_thread(bursar, "show", one)
+        assert (shown["organisation_status"], shown["reason"]) == ("suspended", "Reselling (ticket 4711)")
+        assert (await town.told("mail"))[-1]["values"]["reason"] == "Reselling"
+        refused = await asyncio.to_thread(bursar, "show", str(UUID(int=1)), fails=1)
+        assert refused["code"] == "suspect_not_found"
 
     async def test_are_a_superadmins_and_seen_by_no_customer(self, town: Town) -> None:
         crowd = [await town.open_account(address="198.51.100.7") for _ in range(5)]

@@ -8,11 +8,13 @@ import typer
 
 def mount(app: typer.Typer) -> None:
     """Add every group to the `bursar` command. `prices` and `models` are other spellings."""
+    from bursar.entrypoints.commands.abuse import app as abuse
     from bursar.entrypoints.commands.audit import app as audit
     from bursar.entrypoints.commands.budget import app as budget
     from bursar.entrypoints.commands.identity_provider import app as identity_provider
     from bursar.entrypoints.commands.key import app as key
     from bursar.entrypoints.commands.limit import app as limit
+    from bursar.entrypoints.commands.mail import app as mail
     from bursar.entrypoints.commands.member import app as member
     from bursar.entrypoints.commands.model import app as model
     from bursar.entrypoints.commands.operator import app as operator
@@ -43,7 +45,9 @@ def mount(app: typer.Typer) -> None:
         "price": price,
         "own-key": own_key,
         "operator": operator,
+        "abuse": abuse,
         "user": user,
+        "mail": mail,
         "identity-provider": identity_provider,
     }
     for name, group in groups.items():

@@ -35,4 +35,4 @@ async def decide_on_suspect(
     suspect_id: UUID, body: NewDecision, tx: OperatorTx, calling: Calling, control: Means
 ) -> Suspect:
     """Clear a suspect and lift its suspension, suspend its organisation, or close it for good."""
-    return await service.decide(tx, suspect_id, body, calling=calling, edge=control.edge)
+    return await service.decide(tx, suspect_id, body, decided_by=calling.id, edge=control.edge)

@@ -31,8 +31,12 @@ class Suspect(BaseModel):
     last_seen_at: datetime
     suspended_at: datetime | None
     decided_at: datetime | None
-    decided_by: UUID | None
+    decided_by: UUID | None = Field(description="An operator or his token; null: on the command line.")
     reason: str | None
+
+
+class SuspectsAsked(Body):
+    status: SuspectStatus | None = None
 
 
 class NewDecision(Body):

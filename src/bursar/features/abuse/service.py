@@ -9,7 +9,6 @@ from bursar.core.messages import Words
 from bursar.db.engine import ReadSession, Transaction
 from bursar.features.abuse import queries, suspending
 from bursar.features.abuse.schemas import NewDecision, Suspect, SuspectStatus
-from bursar.rest.callers import Caller
 from bursar.rest.edge import Edge
 from bursar.rest.paging import Page, PageAsked, cut_page, uuid_key
 from bursar.rest.problems import Conflict, NotFound
@@ -47,7 +46,7 @@ async def get_suspect(read: ReadSession | Transaction, suspect_id: UUID) -> Susp
 
 
 async def decide(
-    tx: Transaction, suspect_id: UUID, wanted: NewDecision, *, calling: Caller, edge: Edge
+    tx: Transaction, suspect_id: UUID, wanted: NewDecision, *, decided_by: UUID | None, edge: Edge
 ) -> Suspect:
     """Clear a suspect, suspend its organisation, or close it.
 
@@ -61,7 +60,7 @@ async def decide(
         raise SuspectDecided
     organisation_id, now = row["organisation_id"], edge.now()
     said = f"{wanted.reason} ({wanted.note})" if wanted.note else wanted.reason
-    changes: dict[str, Any] = {"decided_at": now, "decided_by": calling.id, "reason": said}
+    changes: dict[str, Any] = {"decided_at": now, "decided_by": decided_by, "reason": said}
     match wanted.decision:
         case "clear":
             if row["status"] == "suspended":
