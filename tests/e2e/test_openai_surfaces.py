@@ -24,9 +24,10 @@ class TestOpenAISurfaces:
     ) -> None:
         passed = passed_in(
             "openai_surfaces.py",
-            customer,
+            customer.address,
             tmp_path,
             seconds_max=170,
+            key=customer.key,
             models=json.dumps(ASKED),
             description=str(DESCRIPTION),
             examples=str(EXAMPLES),
