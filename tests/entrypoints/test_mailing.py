@@ -1,5 +1,6 @@
 """The worker's rounds send what was asked for, by the servers that the settings name."""
 
+import asyncio
 from email import message_from_bytes
 from email.policy import SMTP
 from pathlib import Path
@@ -7,10 +8,12 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
 from bursar.core.brand import Brand
 from bursar.db.connect import Role
 from bursar.db.engine import Database
+from bursar.entrypoints.cli import app
 from bursar.entrypoints.mailing import brand_of, office_of
 from bursar.entrypoints.worker import rounds
 from bursar.rest.edge import Edge, SystemClock
@@ -68,6 +71,31 @@ class TestOffice:
         await sent_by_the_worker(Settings(data_dir=tmp_path, mail_dir=str(tmp_path / "mail")), database)
         (file,) = (tmp_path / "mail").iterdir()
         assert LINK in body_of(message_from_bytes(file.read_bytes(), policy=SMTP), "plain")  # type: ignore[arg-type]  # the policy makes it an EmailMessage
+
+
+class TestTry:
+    async def test_tells_of_each_server_what_it_said(self, tmp_path: Path) -> None:
+        async with SmtpWorld(answers=["554 unverified"]) as first, SmtpWorld() as second:
+            given = {
+                "BURSAR_DATA_DIR": str(tmp_path),
+                "BURSAR_MAIL_FROM": "no-reply@kiwi.example",
+                "BURSAR_SMTP_HOST": HOST,
+                "BURSAR_SMTP_PORT": str(first.port),
+                "BURSAR_SMTP_TLS": "none",
+                "BURSAR_SMTP_FALLBACK_HOST": HOST,
+                "BURSAR_SMTP_FALLBACK_PORT": str(second.port),
+                "BURSAR_SMTP_FALLBACK_TLS": "none",
+            }
+            words = ["mail", "test", "ana@shop.example"]
+            done = await asyncio.to_thread(CliRunner().invoke, app, words, env=given)
+            nobody = await asyncio.to_thread(
+                CliRunner().invoke, app, words, env={"BURSAR_DATA_DIR": str(tmp_path)}
+            )
+        assert done.exit_code == 1
+        assert f"{HOST}:{first.port}: 554 unverified" in done.stderr
+        assert f"{HOST}:{second.port}: 250 taken" in done.stdout
+        assert second.received[0]["subject"] == "Welcome to Bursar"
+        assert (nobody.exit_code, nobody.stderr) == (1, "no mail server is set: BURSAR_SMTP_HOST\n")
 
 
 class TestSettings:

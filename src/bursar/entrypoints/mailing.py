@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from bursar.adapters.mail import Mailer
+from bursar.adapters.mail import Mail, Mailer, MailFailed
 from bursar.adapters.mail.folder import FolderMailer
 from bursar.adapters.mail.smtp import SmtpMailer, SmtpServer
 from bursar.core.brand import Brand
@@ -13,9 +14,11 @@ from bursar.db.secrets import SecretBox
 from bursar.entrypoints.rounds import Round
 from bursar.features.mail.intake import taking_in
 from bursar.features.mail.office import PostOffice, Servers
+from bursar.features.mail.rendering import render
+from bursar.features.mail.samples import sample
 from bursar.features.mail.sending import purge, send_round
 from bursar.features.mail.unsubscribing import MAIL_REFUSED, refusing
-from bursar.rest.edge import Edge
+from bursar.rest.edge import Edge, SystemClock
 from bursar.rest.mails import TOPIC
 from bursar.settings import Settings, secret_key_of
 
@@ -79,3 +82,36 @@ def mail_rounds(settings: Settings, database: Database, office: PostOffice) -> S
             run=lambda: purge(database, office.edge.now()),
         ),
     ]
+
+
+class Tried(NamedTuple):
+    """What came of a sample sent through one server."""
+
+    server: str
+    said: str
+    is_taken: bool
+
+
+async def try_servers(settings: Settings, to: str) -> list[Tried]:
+    """Send a sample through each server of the settings, past the database and its queue."""
+    edge = Edge(SystemClock())
+    office = office_of(settings, edge)
+    told = render(sample("welcome"), "en", office.brand)
+    outcomes = []
+    for mailer in office.servers.in_order(1, edge.now()):
+        mail = Mail(
+            message_id=office.message_id(edge.new_id()),
+            sender=office.brand.sender,
+            sender_name=office.brand.name,
+            to=to,
+            subject=told.subject,
+            text=told.text,
+            html=told.html,
+            written_at=edge.now(),
+        )
+        try:
+            outcomes.append(Tried(mailer.name, await mailer.send(mail), is_taken=True))
+        except MailFailed as failure:
+            outcomes.append(Tried(mailer.name, failure.said, is_taken=False))
+    await office.servers.close()
+    return outcomes

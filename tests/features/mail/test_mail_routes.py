@@ -1,16 +1,21 @@
 """What operators see of mails, and how anybody turns some off."""
 
+import asyncio
 from base64 import urlsafe_b64encode
+from typing import Any
 
 import httpx2
+import orjson
 from control_client import Client
 from people import make_person
 from post import SECRET_LINK, TO, Post
 from test_rendering import LANGUAGES, LOADING, Seen
+from typer.testing import CliRunner
 
 from bursar.adapters.mail import MailRefused
 from bursar.adapters.mail.fake import FakeMailer
 from bursar.db.outbox import deliver
+from bursar.entrypoints.cli import app
 from bursar.features.accounts import tasks as accounts
 from bursar.features.mail.samples import sample
 from bursar.rest.control import Control
@@ -49,6 +54,24 @@ class TestDeliveryLog:
         nowhere = "/mail/messages/00000000-0000-7000-8000-000000000000"
         assert await client.refused("GET", nowhere) == "404 mail_not_found"
         assert await client.refused("POST", f"{nowhere}/retry") == "404 mail_not_found"
+
+
+class TestCommands:
+    async def test_list_dead_letters_and_revive_them(self, post: Post, servers: list[FakeMailer]) -> None:
+        servers[0].failing[TO] = MailRefused("550 no")
+        await post.ask("reset:1")
+        await post.work()
+
+        async def bursar(*words: str) -> Any:
+            environment = {"BURSAR_DATABASE_URL": post.url, "BURSAR_SECRET_KEY": "ab" * 32}
+            done = await asyncio.to_thread(CliRunner().invoke, app, [*words, "--json"], env=environment)
+            assert done.exit_code == 0, done.stderr
+            return orjson.loads(done.stdout)
+
+        (dead,) = (await bursar("mail", "list", "--state", "dead"))["items"]
+        assert (dead["recipient"], dead["said"]) == (TO, "550 no")
+        assert (await bursar("mail", "retry", dead["id"]))["state"] == "waiting"
+        assert post.row()["ended_at"] is None
 
 
 class TestPreview:
