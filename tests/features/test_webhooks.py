@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -234,17 +235,20 @@ class TestWorker:
         slow, quick = HERE, "https://quick.example/"
         post.sender.answers[quick] = THANKS
         hooks = [await post.endpoint(url) for url in (slow, quick)]
-        for hook in [hooks[0]] * 12 + [hooks[1]]:
+        for hook in [hooks[0]] * 17 + [hooks[1]]:
             await post.test(hook)
         await post.fan_out()
         assert await post.dispatcher.run()
         # However much waits for one endpoint, another's is not behind it.
         sent = [got.url for got in post.sender.received]
         assert (sent.count(slow), sent.count(quick)) == (PER_ENDPOINT_MAX, 1)
-        post.sender.answers[slow] = Answer(status=200)
+        assert all(await asyncio.gather(post.dispatcher.run(), post.dispatcher.run()))
+        ids = [got.headers["webhook-id"] for got in post.sender.received]
+        assert (
+            len(set(ids)) == len(ids) == 3 * PER_ENDPOINT_MAX + 1
+        )  # two workers share, and send nothing twice
         assert await replace(post, sender=Dying()).dispatcher.run()
-        assert await post.dispatcher.run()  # the two that nobody has taken
-        assert not await post.dispatcher.run()
+        assert not await post.dispatcher.run()  # the last two are still the other's
         post.clock.ahead_ms += int(CLAIM_LIFE.total_seconds() * 1000) + 1
         assert await post.dispatcher.run()
         async with post.worker.read() as read:
