@@ -10,7 +10,7 @@ NODE_READY := $(NODE_CLIENTS)/node_modules/.ready
 SUITES_READY := .venv-suites/.ready
 PYTEST_WORKERS ?= logical
 
-.PHONY: help setup demo test check format bench bench-peers env-example openapi providers-doc permissions-doc lock clean
+.PHONY: help setup demo test check format bench bench-sessions bench-peers env-example openapi providers-doc permissions-doc lock clean
 .PHONY: db-migrate db-check db-revision
 
 help: ## this list
@@ -67,6 +67,9 @@ format: $(READY) ## format and mend what lint can mend
 bench: $(READY) ## speed of the gateway; writes bench/results/latest.json (needs wrk)
 	@command -v wrk >/dev/null || { echo "make bench needs wrk: apt-get install wrk" >&2; exit 1; }
 	@$(BIN)/python bench/run.py $(ARGS)
+
+bench-sessions: $(READY) ## a thousand people at the control plane for five minutes; writes bench/results/sessions.json
+	@$(BIN)/python bench/sessions.py $(ARGS)
 
 bench-peers: $(READY) ## the same load on other gateways (needs wrk and Node >= 20)
 	@command -v wrk >/dev/null || { echo "make bench-peers needs wrk: apt-get install wrk" >&2; exit 1; }
