@@ -441,6 +441,26 @@ class TestDeletion:
         assert kept is not None
         assert kept[0] > 0
 
+    async def test_that_fails_keeps_no_other_waiting(
+        self, control: Control, worker: Database, database: ScratchDatabase
+    ) -> None:
+        for email in (ANA, "bo@person.example"):
+            person = speaking_as(control, await sign_in(control, await make_person(control, email=email)))
+            await person.call("POST", "/me/deletion", {"email": email}, status=202)
+        stuck = (
+            "CREATE FUNCTION stuck() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE 'stuck'; END $$; CREATE TRIGGER stuck BEFORE UPDATE ON app_user FOR EACH ROW"
+            f" WHEN (old.email = '{ANA}') EXECUTE FUNCTION stuck()"
+        )
+        with psycopg.connect(database.url, autocommit=True) as administrator:
+            administrator.execute(stuck.encode())
+            later = control.edge.now() + timedelta(days=15)
+            assert await tasks.erase_due(worker, later) == 1
+            assert where_said(database, "bo@person.example") == set()
+            administrator.execute("DROP TRIGGER stuck ON app_user")
+        assert await tasks.erase_due(worker, later) == 1
+        assert where_said(database, ANA) == set()
+
     async def test_can_be_taken_back_in_time(self, control: Control, worker: Database) -> None:
         ana_id = await make_person(control, email=ANA)
         ana = speaking_as(control, await sign_in(control, ana_id))

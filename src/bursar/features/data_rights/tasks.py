@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from bursar.db.engine import Database, Transaction
 from bursar.features.data_rights import archive, contents, queries
@@ -60,25 +61,38 @@ async def expire_exports(database: Database, now: datetime) -> None:
 async def erase_due(database: Database, now: datetime) -> int:
     """Forget whose time of grace is over, each in a transaction of its own; answer how many.
 
-    Who came to own an organisation meanwhile waits until he handed it over.
+    Who came to own an organisation meanwhile waits until he handed it over. One that fails keeps no other
+    waiting; it is tried again in the next round.
     """
     done = 0
-    blocked: list[UUID] = []
+    passed_over: list[UUID] = []
     for _ in range(ERASED_PER_ROUND):
         async with database.transaction() as tx:
-            due = await queries.next_due(tx, now, blocked)
+            due = await queries.next_due(tx, now, passed_over)
             if due is None:
                 break
-            owner = Owner(organisation_id=due["organisation_id"], user_id=due["user_id"])
-            if owner.user_id is not None and await queries.keeps_organisations(tx, owner.user_id):
-                log.warning("erasure.blocked", erasure_id=str(due["id"]))
-                blocked.append(due["id"])
-                continue
-            await queries.erase(tx, owner, now)
-            await queries.end_erasure(tx, due["id"], now)
-        log.info("erasure.done", erasure_id=str(due["id"]))
-        done += 1
+            if await _is_forgotten(tx, due, now):
+                done += 1
+            else:
+                passed_over.append(due["id"])
     return done
+
+
+async def _is_forgotten(tx: Transaction, due: sa.RowMapping, now: datetime) -> bool:
+    owner = Owner(organisation_id=due["organisation_id"], user_id=due["user_id"])
+    if owner.user_id is not None and await queries.keeps_organisations(tx, owner.user_id):
+        log.warning("erasure.blocked", erasure_id=str(due["id"]))
+        return False
+    try:
+        async with tx.begin_nested():
+            await queries.erase(tx, owner, now)
+            await queries.check_constraints(tx)
+            await queries.end_erasure(tx, due["id"], now)
+    except DBAPIError:
+        log.exception("erasure.failed", erasure_id=str(due["id"]))
+        return False
+    log.info("erasure.done", erasure_id=str(due["id"]))
+    return True
 
 
 async def _write(database: Database, file: IO[bytes], asked: sa.RowMapping, now: datetime) -> None:
