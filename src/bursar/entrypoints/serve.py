@@ -22,7 +22,7 @@ GATEWAY_PATHS = ("/v1/", "/v1beta/", "/metrics")
 
 
 class OnePort:
-    """Sends `/v1/…`, `/v1beta/…` and `/metrics` to the gateway, all else to the API. Both have been started already."""
+    """Sends `/v1/…`, `/v1beta/…` and `/metrics` to the gateway, all else to the API. Both were started."""
 
     def __init__(self, *, gateway: ASGIApp, api: ASGIApp) -> None:
         self._gateway = gateway
