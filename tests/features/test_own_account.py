@@ -16,7 +16,7 @@ from bursar.core.permissions import OperatorRole
 from bursar.features.accounts.queries import change_person
 from bursar.rest.callers import ACCESS_COOKIE, CSRF_COOKIE
 from bursar.rest.control import Control
-from bursar.rest.sign_ins import refresh_session
+from bursar.rest.sign_ins import end_sessions, refresh_session
 from scratch_database import ScratchDatabase
 
 STEP_MS = 30_000
@@ -114,6 +114,25 @@ class TestPasswords:
         assert (story.control.passwords.hashed, story.control.passwords.verified) == (2, 1)
         await story.signed_in()
         assert (story.control.passwords.hashed, story.control.passwords.verified) == (2, 2)
+
+    @pytest.mark.parametrize("is_old", [False, True], ids=["as it is", "to be hashed anew"])
+    async def test_that_are_changed_open_nothing_to_who_was_just_signing_in(
+        self, story: Story, person: UUID, *, is_old: bool
+    ) -> None:
+        if is_old:
+            stored = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash(PASSWORD)
+            async with story.control.database.transaction(accounts=True) as tx:
+                await change_person(tx, person, {"password_hash": stored})
+        new = await story.control.passwords.hash(NEW_PASSWORD)
+        async with story.control.database.transaction(accounts=True) as tx:
+            await change_person(tx, person, {"password_hash": new})
+            await end_sessions(tx, person, story.control.edge.now())
+            thief = asyncio.create_task(
+                story.send("/auth/log-in", {"email": EMAIL, "password": PASSWORD, "tokens_in": "body"})
+            )
+            await asyncio.wait({thief}, timeout=1)  # he has seen the old password, and waits for this
+        assert (await thief).json()["code"] == "sign_in_refused"
+        await story.signed_in(password=NEW_PASSWORD)
 
 
 class TestAddresses:

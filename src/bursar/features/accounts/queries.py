@@ -60,6 +60,15 @@ async def person_by_id(read: ReadSession | Transaction, user_id: UUID) -> sa.Row
     return (await read.execute(_KNOWN.where(app_user.c.id == user_id))).mappings().one()
 
 
+async def is_as_it_was(tx: Transaction, person: sa.RowMapping) -> bool:
+    """What opens an account is what was looked at, and stays so until `tx` ends."""
+    shown = ("password_hash", "status", "totp_confirmed_at")
+    same = (app_user.c[name].is_not_distinct_from(person[name]) for name in shown)
+    question = sa.select(app_user.c.id).where(app_user.c.id == person["id"], *same)
+    locked = question.with_for_update(key_share=True)
+    return (await tx.execute(locked)).one_or_none() is not None
+
+
 async def addressee(read: ReadSession | Transaction, who: UUID | str) -> sa.RowMapping | None:
     """Whom a mail goes to, by id or address: nothing secret, so that the worker may ask."""
     named = app_user.c.email == who if isinstance(who, str) else app_user.c.id == who

@@ -99,12 +99,14 @@ async def log_in(control: Control, asked: Credentials, visit: Visit) -> SignIn:
     is_old = control.passwords.wants_rehash(person["password_hash"])
     better = await control.passwords.hash(password) if is_old else None
     async with control.database.transaction(accounts=True, actor=visit.as_actor(person)) as tx:
-        if asked.code is not None and has_factor:
-            await take_code(tx, control, person["id"], asked.code)
-        if better is not None:
-            await queries.change_person(tx, person["id"], {"password_hash": better})
-        await check_password_opens(tx, person["id"])
-        return await _open(tx, control, person["id"], visit, two_factor=has_factor)
+        if await queries.is_as_it_was(tx, person):
+            if asked.code is not None and has_factor:
+                await take_code(tx, control, person["id"], asked.code)
+            if better is not None:
+                await queries.change_person(tx, person["id"], {"password_hash": better})
+            await check_password_opens(tx, person["id"])
+            return await _open(tx, control, person["id"], visit, two_factor=has_factor)
+    return await log_in(control, asked, visit)  # his password or factor became another meanwhile
 
 
 async def refresh(control: Control, token: str, csrf_token: str | None) -> SignIn:
