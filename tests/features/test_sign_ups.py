@@ -163,6 +163,9 @@ class TestNobodyLearnsWhoHasAnAccount:
             assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
         assert [mail["to"] for mail in await story.mails("reset_password")] == [EMAIL]
         assert len(await story.mails("verify_email")) == 1
+        with psycopg.connect(story.database.url) as connection:
+            kept = connection.execute("SELECT payload FROM outbox WHERE payload::text LIKE '%nobody%'")
+            assert kept.fetchall() == []
 
 
 class TestRefusals:

@@ -13,6 +13,7 @@ from bursar.db.tables import (
     membership,
     one_time_token,
     organisation,
+    outbox,
     recovery_code,
     session,
     sign_up,
@@ -267,6 +268,11 @@ async def void_tokens(tx: Transaction, user_id: UUID, now: datetime) -> None:
         .where(one_time_token.c.user_id == user_id, one_time_token.c.used_at.is_(None))
         .values(used_at=now)
     )
+
+
+async def forget_event(tx: Transaction, event_id: int) -> None:
+    """Keep no address of a stranger in an event that was handled."""
+    await tx.execute(sa.update(outbox).where(outbox.c.id == event_id).values(payload={}))
 
 
 def _usable(token_hash: bytes, purpose: Purpose, now: datetime) -> sa.ColumnElement[bool]:

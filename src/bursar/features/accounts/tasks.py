@@ -67,6 +67,7 @@ class Mails:
             await self._send_verification(tx, event, row)
 
     async def verification_wanted(self, tx: Transaction, event: Event) -> None:
+        await queries.forget_event(tx, event.id)
         row = await queries.waiting_sign_up(tx, event.payload["email"], self._edge.now())
         if row is None:
             log.info("account.nothing_to_verify", event_id=event.id)
@@ -74,10 +75,12 @@ class Mails:
             await self._send_verification(tx, event, row)
 
     async def reset_wanted(self, tx: Transaction, event: Event) -> None:
+        await queries.forget_event(tx, event.id)
         await self._send_reset(tx, event, event.payload["email"])
 
     async def email_change_wanted(self, tx: Transaction, event: Event) -> None:
         email = event.payload["email"]
+        await queries.forget_event(tx, event.id)
         if await queries.address_is_taken(tx, email):
             log.info("account.address_taken", event_id=event.id)
             return
