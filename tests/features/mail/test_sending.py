@@ -156,6 +156,22 @@ class TestOutcome:
         await post.served_by().work()
         assert (post.row()["state"], post.row()["attempts"]) == ("waiting", 0)
 
+    async def test_unforeseen_is_tried_later_and_holds_up_no_other(self, post: Post) -> None:
+        class Broken(FakeMailer):
+            async def send(self, mail: Mail) -> str:
+                if mail.to == TO:
+                    raise RuntimeError("a bug")
+                return await super().send(mail)
+
+        broken = Broken()
+        for number in range(5):
+            await post.ask(f"reset:{number}", to=f"u{number}@shop.example" if number else TO)
+        await post.served_by(broken).work()
+        assert len(broken.sent) == 4
+        (failed,) = [row for row in post.rows() if row["state"] == "waiting"]
+        assert (failed["recipient"], failed["said"]) == (TO, "failed: RuntimeError")
+        assert (failed["claim"], failed["attempts"]) == (None, 1)
+
     async def test_sealed_with_another_key_is_a_dead_letter(self, post: Post) -> None:
         await post.ask("reset:1")
         await post.take_in()
