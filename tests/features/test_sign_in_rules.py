@@ -91,6 +91,7 @@ class TestVerifiedEmail:
     def test_is_the_address_in_small_letters(self) -> None:
         assert verified_email(told(), EVERYBODY) == "ana@acme.example"
         assert verified_email(told(), ACME) == "ana@acme.example"
+        assert verified_email(told("Ana@\uff21cme.example"), ACME) == "ana@acme.example"  # a full-width A
 
     @pytest.mark.parametrize(
         "proven",

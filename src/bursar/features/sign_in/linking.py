@@ -94,8 +94,8 @@ def verified_email(proven: Proven, domains: Domains) -> str:
     """
     told = proven.email_verified
     is_verified = told is True or (told is None and domains.vouches and domains.own is not None)
-    email = (proven.email or "").strip().lower()
-    if not is_verified or not _is_address(email) or len(proven.subject) > SUBJECT_LENGTH_MAX:
+    email = _address((proven.email or "").strip().lower())
+    if not is_verified or email is None or len(proven.subject) > SUBJECT_LENGTH_MAX:
         raise EmailNotVerified
     if not domains.has(email):
         raise DomainNotVerified
@@ -124,11 +124,10 @@ def account_opened(linked: Account | None, by_email: Account | None, domains: Do
     return account
 
 
-def _is_address(email: str) -> bool:
+def _address(email: str) -> str | None:
     if len(email) > EMAIL_LENGTH_MAX:
-        return False
+        return None
     try:
-        email_address(email)
+        return email_address(email)
     except ValueError:
-        return False
-    return True
+        return None
