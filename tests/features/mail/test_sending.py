@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psycopg
 import pytest
 from post import SECRET_LINK, TO, Post
 from structlog.testing import capture_logs
@@ -16,6 +17,7 @@ from bursar.features.mail.sending import (
     DEAD_KEPT,
     KEPT,
     PAUSE_MAX,
+    RECORD_PAUSES_S,
     TRY_S_MAX,
     pause_after,
     purge,
@@ -23,6 +25,8 @@ from bursar.features.mail.sending import (
 )
 from bursar.rest.mails import LowBalance
 from smtp_world import HOST, SmtpWorld, body_of
+
+WAIT_S_MAX = 30
 
 
 class Stuck(FakeMailer):
@@ -239,8 +243,26 @@ class TestClaim:
         assert post.row()["state"] == "dead"
         assert "mail.claim_lost" in {line["event"] for line in logs}
 
+    async def test_is_ended_by_an_outcome_even_if_the_database_is_away_for_a_moment(self, post: Post) -> None:
+        stuck = Stuck()
+        await post.ask("reset:1")
+        await post.take_in()
+        sending = asyncio.create_task(post.served_by(stuck).send_one())
+        await stuck.reached.wait()
+        with psycopg.connect(post.url, autocommit=True) as administrator, capture_logs() as logs:
+            administrator.execute("ALTER TABLE mail RENAME TO mail_away")
+            stuck.release.set()
+            async with asyncio.timeout(WAIT_S_MAX):
+                while not logs:
+                    await asyncio.sleep(0.01)
+            administrator.execute("ALTER TABLE mail_away RENAME TO mail")
+            assert await sending
+        assert logs[0]["event"] == "mail.not_recorded_yet"
+        assert post.row()["state"] == "sent"
+        assert len(stuck.sent) == 1
+
     def test_outlives_every_try(self) -> None:
-        assert CLAIM_LIFE.seconds > 2 * TRY_S_MAX
+        assert CLAIM_LIFE.seconds > 2 * (TRY_S_MAX + sum(RECORD_PAUSES_S))
         assert pause_after(1) < pause_after(2) < pause_after(ATTEMPTS_MAX) == PAUSE_MAX
 
 

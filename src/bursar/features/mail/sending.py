@@ -13,6 +13,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bursar.adapters.mail import Mail, MailFailed, MailRefused, ServerUnusable
 from bursar.db.engine import Database
@@ -32,6 +34,9 @@ ROUND_S_MAX: Final = 10
 
 TRY_S_MAX: Final = 60
 """For all servers together; then nobody knows whether the mail was taken, and it is tried later."""
+
+RECORD_PAUSES_S: Final = (0.2, 1, 2, 4, 8, 15, 30)
+"""An outcome is worth a minute of waiting for the database."""
 
 CLAIM_LIFE: Final = timedelta(seconds=600)
 FIRST_PAUSE: Final = timedelta(seconds=15)
@@ -163,11 +168,23 @@ async def _record(
         changes["ended_at"] = now
     if state == "sent":
         changes["sealed"] = None
-    async with database.transaction() as tx:
-        is_ours = await queries.record(tx, row["id"], claim, changes)
+    is_ours = await _written_down(database, row["id"], claim, changes)
     told = {"mail_id": str(row["id"]), "template": row["template"], "attempts": row["attempts"]}
     tell = log.error if state == "dead" or not is_ours else log.info
     tell(f"mail.{state}" if is_ours else "mail.claim_lost", **told, server=outcome.server, said=said)
+
+
+async def _written_down(database: Database, mail_id: UUID, claim: UUID, changes: dict[str, Any]) -> bool:
+    """False: the claim is somebody else's. A database that is away for a moment costs no second copy."""
+    for pause_s in RECORD_PAUSES_S:
+        try:
+            async with database.transaction() as tx:
+                return await queries.record(tx, mail_id, claim, changes)
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            log.warning("mail.not_recorded_yet", mail_id=str(mail_id), error=type(error).__name__)
+            await asyncio.sleep(pause_s)
+    async with database.transaction() as tx:
+        return await queries.record(tx, mail_id, claim, changes)
 
 
 def pause_after(attempts: int) -> timedelta:
