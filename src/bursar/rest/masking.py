@@ -4,7 +4,6 @@ Who that is, `bursar.rest.callers` says; what is personal, `bursar.core.masking`
 unasked, because what leaves is looked at, and not what was meant to leave.
 """
 
-from http import HTTPStatus
 from typing import Final
 
 import orjson
@@ -13,10 +12,26 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bursar.core.masking import masked, masked_text
-from bursar.rest.problems import language_for, problem
+from bursar.rest.problems import Forbidden, language_for, problem
 
 MASKED_BYTES_MAX: Final = 16 * 1024 * 1024
 """Far above a full page of anything; a masked answer is held whole."""
+
+
+class MaskedAnswerUnavailable(Forbidden):
+    """It is of a kind or length that cannot be masked."""
+
+    code = "masked_answer_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("This answer cannot be shown with personal data masked.")
+
+
+class MaskedAnswerUnavailable(Forbidden):
+    code = "masked_answer_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("This answer cannot be shown with personal data masked.")
 
 
 class Masking:
@@ -51,9 +66,8 @@ async def _send_masked(held: list[Message], scope: Scope, receive: Receive, send
     headers = MutableHeaders(raw=list(start["headers"]))
     answer = _masked_body(body, headers.get("content-type", "")) if body else body
     if answer is None:
-        detail = "This answer cannot be shown with personal data masked."
-        language = language_for(Request(scope))
-        refusal = problem(HTTPStatus.FORBIDDEN, "masked_answer_unavailable", detail, language=language)
+        told = MaskedAnswerUnavailable()
+        refusal = problem(told.status, told.code, told.detail, language=language_for(Request(scope)))
         await refusal(scope, receive, send)
         return
     if "content-length" in headers:
