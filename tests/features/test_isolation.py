@@ -219,14 +219,23 @@ class TestEveryRoute:
 
 
 @pytest.mark.broken_books
-class TestRoutesOfAnOrganisation:
-    async def test_find_tell_and_change_nothing_of_another(self, world: World) -> None:
+class TestRoutes:
+    async def test_find_tell_and_change_nothing_of_others(self, world: World) -> None:
         for route, role in zip(world.routes, cycle(MemberRole), strict=False):
             if route.in_organisation:
                 await self.do_not_exist_for_people_of_another(
                     world, route, {MemberRole.OWNER, role, STRANGER}
                 )
                 await self.find_no_row_of_another(world, route)
+                continue
+            match route.policy:
+                case May():
+                    await self.is_closed_to_whom_it_is_not_for(world, route)
+                case SignedIn():
+                    await self.finds_nothing_of_others(world, route)
+                case Public():
+                    for id_of in world.ways(route):
+                        await world.call(ANONYMOUS, route, NOBODY, id_of)
 
     async def do_not_exist_for_people_of_another(
         self, world: World, route: Walked, outside: set[str]
@@ -257,22 +266,6 @@ class TestRoutesOfAnOrganisation:
             status = answer.status_code
             if not (status == 404 if route.ids else status >= 400 or not changes_by_id(route)):
                 world.note(caller, route, answer)
-
-
-@pytest.mark.broken_books
-class TestOtherRoutes:
-    async def test_find_tell_and_change_nothing_of_others(self, world: World) -> None:
-        for route in world.routes:
-            if route.in_organisation:
-                continue
-            match route.policy:
-                case May():
-                    await self.is_closed_to_whom_it_is_not_for(world, route)
-                case SignedIn():
-                    await self.finds_nothing_of_others(world, route)
-                case Public():
-                    for id_of in world.ways(route):
-                        await world.call(ANONYMOUS, route, NOBODY, id_of)
 
     async def is_closed_to_whom_it_is_not_for(self, world: World, route: Walked) -> None:
         for caller in (*MemberRole, *OperatorRole, STRANGER, ANONYMOUS):
