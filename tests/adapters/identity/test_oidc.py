@@ -24,6 +24,7 @@ OURS = Source(
 )
 OTHER_KEY = RSAKey.generate_key(2048, {"use": "sig"}, auto_kid=True)
 DISCOVERY = "/.well-known/openid-configuration"
+ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 @pytest.fixture
@@ -59,6 +60,7 @@ class TestIdToken:
             {"aud": "another-client"},
             {"aud": ["our-client", "another-client"]},  # and no azp that says which of them asked
             {"aud": ["our-client"], "azp": "another-client"},
+            {"aud": ["another-client"], "azp": "our-client"},
             {"aud": None},
             {"exp": int(time.time()) - 3600},
             {"exp": None},
@@ -169,7 +171,6 @@ class TestIssuer:
     @pytest.mark.parametrize(
         ("path", "answer"),
         [
-            (DISCOVERY, web.Response(status=302, headers={"location": "http://127.0.0.1:1/x"})),
             (DISCOVERY, web.Response(text="no JSON")),
             (DISCOVERY, web.Response(text='"' + "x" * DOCUMENT_BYTES_MAX + '"')),
             (DISCOVERY, web.Response(status=404, text="{}")),
@@ -185,6 +186,13 @@ class TestIssuer:
         forger.answers = {path: answer}
         with pytest.raises(IdentityUnavailable):
             await came_back(client, forger)
+
+    async def test_is_not_followed_elsewhere(self, client: AuthlibIdentities, forger: Forger) -> None:
+        forger.userinfo = {"issuer": forger.url, **dict.fromkeys(ENDPOINTS, forger.url)}
+        forger.answers = {DISCOVERY: web.Response(status=302, headers={"location": "/userinfo"}, text="{}")}
+        with pytest.raises(IdentityUnavailable):
+            await client.check(replace(OURS, issuer=forger.url), datetime.now(UTC))
+        assert forger.asked == [DISCOVERY]
 
     async def test_is_asked_again_after_an_hour(self, client: AuthlibIdentities, forger: Forger) -> None:
         source, moment = replace(OURS, issuer=forger.url), datetime.now(UTC)

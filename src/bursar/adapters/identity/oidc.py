@@ -116,7 +116,6 @@ class Oidc:
                 {
                     "iss": {"essential": True, "value": source.issuer},
                     "aud": {"essential": True, "value": source.client_id},
-                    "nonce": {"essential": True, "value": attempt.nonce},
                 },
                 {
                     "nonce": attempt.nonce,
