@@ -10,6 +10,9 @@ from control_client import Client
 
 from bursar.core.addresses import Networks
 from bursar.core.permissions import OperatorRole
+from bursar.features.operators import service
+from bursar.features.operators.schemas import NewToken
+from bursar.features.operators.service import RoleAboveOwn
 from bursar.rest.control import Control
 from scratch_database import ScratchDatabase
 
@@ -77,6 +80,17 @@ class TestTokens:
         assert await reader.refused("POST", "/organisations", {"name": "x"}) == "403 permission_denied"
         assert await reader.refused("POST", "/operator-tokens", {"name": "x"}) == "403 permission_denied"
 
+    @pytest.mark.parametrize("giver", [OperatorRole.FINANCE, OperatorRole.SUPPORT])
+    async def test_are_never_more_than_their_giver(self, control: Control, giver: OperatorRole) -> None:
+        async with control.database.transaction(operator=True) as tx:
+            own = await service.create_token(tx, NewToken(name="own"), edge=control.edge, giver=giver)
+            assert own.role is giver
+            for other in set(OperatorRole) - {giver}:
+                with pytest.raises(RoleAboveOwn):
+                    await service.create_token(
+                        tx, NewToken(name="x", role=other), edge=control.edge, giver=giver
+                    )
+
 
 class TestAddresses:
     async def test_of_an_operator_bind_him_besides_those_of_everybody(
@@ -109,3 +123,18 @@ class TestAddresses:
         assert await operator.refused("GET", "/providers") == "403 operator_address_refused"
         member = await people.member(there, organisation["id"], people.MemberRole.VIEWER)
         await member.get(own)
+
+
+class TestSupport:
+    async def test_gets_masked_what_others_get_whole_or_nothing(
+        self, control: Control, client: Client, organisation: dict[str, str]
+    ) -> None:
+        support = await people.operator(control, OperatorRole.SUPPORT)
+        own = f"/organisations/{organisation['id']}"
+        assert (await client.get(own))["billing_email"] == "pay@acme.example"
+        assert (await support.get(own))["billing_email"] == "p***@a***.example"
+        assert (await support.get(own))["name"] == "Acme"
+        table = f"/api/v1{own}/audit/export?format=csv"
+        assert "pay@acme.example" in (await client.http.get(table)).text
+        assert await support.refused("GET", table.removeprefix("/api/v1")) == "403 masked_answer_unavailable"
+        assert "@acme.example" not in (await support.http.get(table.replace("csv", "json"))).text

@@ -28,8 +28,9 @@ class TestViewing:
         support = await people.operator(control, OperatorRole.SUPPORT)
         own = f"/organisations/{organisation['id']}"
         _, viewer = await viewer_of(control, support, organisation["id"])
-        await viewer.get(own)
+        assert (await viewer.get(own))["billing_email"] == "p***@a***.example"
         await viewer.get(f"{own}/keys")
+        assert await viewer.refused("GET", f"{own}/data-exports") == "403 permission_denied"
         assert await viewer.refused("POST", f"{own}/keys", {"name": "x"}) == "403 view_only"
         assert await viewer.refused("PATCH", own, {"name": "x"}) == "403 view_only"
         foreign = f"/organisations/{other['id']}"
