@@ -78,6 +78,7 @@ class TestPasswords:
         )
         signed_in = await story.signed_in(password=NEW_PASSWORD)
         assert signed_in["user_id"] == str(person)
+        assert [mail["to"] for mail in await story.mails("password_changed")] == [EMAIL]
 
     @pytest.mark.usefixtures("person")
     async def test_are_not_reset_by_an_old_link(self, story: Story, clock: SettableClock) -> None:
@@ -104,6 +105,7 @@ class TestPasswords:
         await story.done("/me/password", right, **browser(story))
         assert (await me(story))["id"] == str(person)
         assert (await other.http.get("/api/v1/me")).status_code == 401
+        assert [mail["to"] for mail in await story.mails("password_changed")] == [EMAIL]
         assert await story.said("/auth/password-reset/confirm", {**none, "token": link}) == "404 link_refused"
 
     async def test_are_hashed_anew_when_more_work_is_asked(self, story: Story, person: UUID) -> None:
@@ -152,6 +154,8 @@ class TestAddresses:
         assert sorted(said) == ["200", "404 link_refused", "404 link_refused"]
         assert (await me(story))["email"] == new
         assert (await story.signed_in(new))["user_id"] == str(person)
+        (told,) = await story.mails("email_changed")
+        assert (told["to"], told["values"]["new_email"]) == (EMAIL, new)
 
     async def test_do_not_change_to_one_that_has_an_account(self, story: Story, person: UUID) -> None:
         taken = "other@lighthouse.example"

@@ -95,6 +95,22 @@ class ChangeEmail(MailValues):
     name: Line | None = None
 
 
+class EmailChanged(MailValues):
+    """To the address that was his until now: whoever took an account over must not do so in silence."""
+
+    template = "email_changed"
+    new_email: Email
+    at: Moment
+    name: Line | None = None
+
+
+class PasswordChanged(MailValues):
+    template = "password_changed"
+    at: Moment
+    link: Link = Field(description="Where a forgotten password is replaced.")
+    name: Line | None = None
+
+
 class Invite(MailValues):
     template = "invite"
     organisation: Line
@@ -244,6 +260,8 @@ KINDS: Final[Mapping[str, type[MailValues]]] = {
         VerifyEmail,
         ResetPassword,
         ChangeEmail,
+        EmailChanged,
+        PasswordChanged,
         Invite,
         NewDevice,
         KeyCreated,

@@ -7,6 +7,7 @@ import structlog
 
 from bursar.db.outbox import publish
 from bursar.features.accounts import queries
+from bursar.features.accounts.notices import tell_email_changed, tell_password_changed
 from bursar.features.accounts.password_rules import check_password
 from bursar.features.accounts.schemas import EmailChange, PasswordChange, Proof
 from bursar.features.accounts.sign_ups import MAILS_AT_ONCE, MAILS_PER_HOUR, LinkRefused
@@ -83,6 +84,7 @@ async def reset(control: Control, token: str, password: str, visit: Visit) -> No
         await queries.set_password(tx, person["id"], hashed, now)
         await queries.void_tokens(tx, person["id"], now)
         await end_sessions(tx, person["id"], now)
+        await tell_password_changed(tx, control, person["id"])
     log.info("password.reset", user_id=str(person["id"]))
 
 
@@ -100,6 +102,7 @@ async def change_password(control: Control, calling: Caller, asked: PasswordChan
         await queries.change_person(tx, calling.id, {"password_hash": hashed})
         await queries.void_tokens(tx, calling.id, now)
         await end_sessions(tx, calling.id, now, but=calling.session_id)
+        await tell_password_changed(tx, control, calling.id)
     log.info("password.changed", user_id=str(calling.id))
 
 
@@ -136,6 +139,7 @@ async def confirm_email(control: Control, token: str, visit: Visit) -> None:
             raise LinkRefused
         if await queries.address_is_taken(tx, taken["email"]):
             raise EmailTaken
+        await tell_email_changed(tx, control, taken["user_id"], taken["email"])
         changes = {"email": taken["email"], "email_verified_at": now}
         await queries.change_person(tx, taken["user_id"], changes)
         await queries.void_tokens(tx, taken["user_id"], now)
