@@ -86,6 +86,16 @@ class TestCreateOrganisation:
         )
         assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_invalid")
 
+    @pytest.mark.parametrize("depth", [200, 300, 900, 100_000])
+    async def test_refuses_what_is_nested_too_deep(self, client: Client, depth: int) -> None:
+        answer = await client.http.post(
+            "/api/v1/organisations",
+            content=b'{"name":' + b"[" * depth + b"]" * depth + b"}",
+            headers={"content-type": "application/json"},
+        )
+        assert answer.status_code in {400, 422}
+        assert answer.json()["code"] == "invalid_request"
+
 
 class TestChangeOrganisation:
     async def test_changes_only_what_is_given(self, client: Client, organisation: dict[str, Any]) -> None:

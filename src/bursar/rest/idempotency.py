@@ -149,7 +149,8 @@ Once = Annotated[OnlyOnce, Depends(only_once)]
 
 def hash_of(method: str, path: str, body: bytes) -> str:
     """SHA-256 of what is asked; spacing and order of a JSON body do not matter."""
-    # No body, or one that validation refuses in a moment: its bytes identify it well enough.
-    with suppress(orjson.JSONDecodeError):
+    # No body, or one that validation refuses in a moment (one nested too deep cannot be written again): its
+    # bytes identify it well enough.
+    with suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):
         body = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(b"\n".join((method.encode(), path.encode(), body))).hexdigest()
