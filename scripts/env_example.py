@@ -1,6 +1,5 @@
 """Write `.env.example` from `bursar.settings`; with `--check`, fail when it differs."""
 
-import argparse
 import sys
 import textwrap
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from bursar.settings import Settings, env_name
+from generated import keep
 
 TARGET = Path(__file__).parent.parent / ".env.example"
 HEAD = """\
@@ -25,17 +25,5 @@ def example() -> str:
     return "\n".join(parts)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    if parser.parse_args().check:
-        if TARGET.exists() and TARGET.read_text() == example():
-            return 0
-        sys.stderr.write("settings changed but .env.example did not; run: make env-example\n")
-        return 1
-    TARGET.write_text(example())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(keep(TARGET, example().encode(), changed="settings", command="make env-example"))

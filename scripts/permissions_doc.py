@@ -1,6 +1,5 @@
 """Write `docs/permissions.md` from `core/permissions.py`; with `--check`, fail when it differs."""
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from bursar.core.permissions import (
     may_give,
     member_permissions,
 )
+from generated import keep
 
 TARGET = Path(__file__).parent.parent / "docs" / "permissions.md"
 HAS, LACKS = "✓", ""
@@ -90,18 +90,5 @@ def document() -> str:
     )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    written = document()
-    if parser.parse_args().check:
-        if TARGET.exists() and TARGET.read_text() == written:
-            return 0
-        sys.stderr.write("permissions changed but docs/permissions.md did not; run: make permissions-doc\n")
-        return 1
-    TARGET.write_text(written)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(keep(TARGET, document().encode(), changed="permissions", command="make permissions-doc"))

@@ -1,6 +1,5 @@
 """Write `docs/providers.md` from what the provider contracts find; with `--check`, fail when it differs."""
 
-import argparse
 import inspect
 import runpy
 import sys
@@ -11,6 +10,7 @@ from typing import Any
 from bursar.adapters.providers import Provider
 from bursar.entrypoints.adapters import provider_adapters
 from bursar.features.providers.kinds import KINDS, PLACES
+from generated import keep
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "docs" / "providers.md"
@@ -123,18 +123,5 @@ def document() -> str:
     return INTRODUCTION + table(contracts) + MIDDLE + places() + particulars(provider_adapters())
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    written = document()
-    if parser.parse_args().check:
-        if TARGET.exists() and TARGET.read_text() == written:
-            return 0
-        sys.stderr.write("providers changed but docs/providers.md did not; run: make providers-doc\n")
-        return 1
-    TARGET.write_text(written)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(keep(TARGET, document().encode(), changed="providers", command="make providers-doc"))
