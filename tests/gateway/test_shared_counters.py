@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 import redis
 from caller import Caller
+from metrics_reader import readings
 from proving import KINDS, Customer, SharedStack, eventually, migrated_database, new_customer, shared
 
 from bursar.db.embedded import EmbeddedPostgres
@@ -138,3 +139,21 @@ class TestAStorm:
                 dice.choice((Caller.hang_up, Caller.reset))(caller)
             else:
                 await caller.reply()
+
+
+class TestALostRedis:
+    async def test_is_seen_in_the_metrics_until_it_is_back(
+        self, customer: Customer, server: RedisServer
+    ) -> None:
+        limits = '{"requests_per_min": 1000}'
+        await customer.change("UPDATE api_key SET limits = %s WHERE id = %s", [limits, customer.api_key_id])
+        await customer.serve("openai")
+        assert (await readings(customer))["bursar_limits_shared"] == "1.0"
+        server.stop()
+        assert (await customer.send(customer.payload("openai"))).status == 200
+        told = await readings(customer)
+        assert (told["bursar_limits_shared"], told["bursar_limits_shared_lost_total"]) == ("0.0", "1.0")
+        assert told["bursar_requests_in_flight"] == "0.0"
+        server.start()
+        await eventually(lambda: customer.gw.limiter.counting.is_shared)
+        assert (await readings(customer))["bursar_limits_shared"] == "1.0"
