@@ -27,13 +27,6 @@ class MaskedAnswerUnavailable(Forbidden):
         super().__init__("This answer cannot be shown with personal data masked.")
 
 
-class MaskedAnswerUnavailable(Forbidden):
-    code = "masked_answer_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("This answer cannot be shown with personal data masked.")
-
-
 class Masking:
     """ASGI middleware: masks the answers of callers whose `request.state.is_masked` is true.
 
