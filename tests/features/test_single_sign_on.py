@@ -238,6 +238,17 @@ class TestCapture:
         story.asked("UPDATE app_user SET operator_role = 'finance' WHERE email = 'ana@acme.example'")
         assert (await story.http.post(said, json=ana)).status_code == 200
 
+    async def test_is_not_escaped_by_another_address(
+        self, story: Story, owner: Client, organisation: dict[str, Any]
+    ) -> None:
+        made = await connect(story, owner, organisation)
+        ana = story.elsewhere()
+        assert await ana.sign_in(person("ana"), start_of(made)) == "/"
+        answer = await ana.post("/me/email", {"email": "ana@people.example"})
+        assert (answer.status_code, answer.json()["code"]) == (403, "single_sign_on_required")
+        assert answer.json()["start"] == made["start"]
+        assert (await ana.post("/me/email", {"email": "ana.maria@acme.example"})).status_code == 202
+
 
 class TestDomains:
     async def test_count_once_dns_has_shown_the_challenge(

@@ -79,3 +79,14 @@ async def check_password_opens(read: ReadSession | Transaction, user_id: UUID) -
     email = (await read.execute(question)).scalar_one_or_none()
     if email is not None:
         await check_not_captured(read, [email])
+
+
+async def check_may_move(read: ReadSession | Transaction, user_id: UUID, email: str) -> None:
+    """Before `email` becomes somebody's address: out of a captured domain he would sign in by password.
+
+    Raises:
+        SingleSignOnRequired
+    """
+    present = (await read.execute(sa.select(app_user.c.email).where(app_user.c.id == user_id))).scalar_one()
+    if domain_of(present) != domain_of(email):
+        await check_password_opens(read, user_id)

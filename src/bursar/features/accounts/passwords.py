@@ -13,6 +13,7 @@ from bursar.features.accounts.schemas import EmailChange, PasswordChange, Proof
 from bursar.features.accounts.sign_ups import MAILS_AT_ONCE, MAILS_PER_HOUR, LinkRefused
 from bursar.rest.account_opening import EmailTaken
 from bursar.rest.callers import Caller
+from bursar.rest.captured_domains import check_may_move
 from bursar.rest.control import Control
 from bursar.rest.mail_domains import check_domain
 from bursar.rest.problems import Forbidden
@@ -111,12 +112,14 @@ async def want_email(control: Control, calling: Caller, asked: EmailChange) -> N
 
     Raises:
         EmailRefused, PasswordWrong, SignInAgain, TooManyTries, PasswordsBusy
+        SingleSignOnRequired: his organisation wants him to sign in there, and so would he get around it.
     """
     email, now = asked.email.lower(), control.edge.now()
     check_domain(email, control.policy.sign_up.refused_domains)
     await prove(control, calling, asked)
     await throttle(control, [Try("mail_to", email, MAILS_PER_HOUR, MAILS_AT_ONCE)])
     async with control.database.transaction(accounts=True, actor=calling.as_actor()) as tx:
+        await check_may_move(tx, calling.id, email)
         payload = {
             "user_id": str(calling.id),
             "email": email,
@@ -131,12 +134,14 @@ async def confirm_email(control: Control, token: str, visit: Visit) -> None:
     Raises:
         LinkRefused: used, expired, or none.
         EmailTaken: somebody opened an account with this address since.
+        SingleSignOnRequired: see `want_email`.
     """
     now = control.edge.now()
     async with control.database.transaction(accounts=True, actor=visit.as_actor()) as tx:
         taken = await queries.use_token(tx, digest_of(token), "change_email", now)
         if taken is None:
             raise LinkRefused
+        await check_may_move(tx, taken["user_id"], taken["email"])
         if await queries.address_is_taken(tx, taken["email"]):
             raise EmailTaken
         await tell_email_changed(tx, control, taken["user_id"], taken["email"])
