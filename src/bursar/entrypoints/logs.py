@@ -14,10 +14,11 @@ SECRET_NAMES = re.compile(
     r"secret|password|passwd|authorization|api_key$|token$|cookie|^(prompt|body|messages|content)$",
     re.IGNORECASE,
 )
-# Shapes that are secrets wherever they appear: keys as we and the providers write them, tokens, passwords
-# in URLs.
+# Shapes that are secrets wherever they appear: keys as we and the providers write them, our tokens and the
+# ends of our links, secrets of webhooks, passwords in URLs.
 SECRET_SHAPES = re.compile(
-    r"\b(?:llm_)?sk[-_][A-Za-z0-9_-]{8,}|\bBearer\s+\S+|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9._-]+|(?<=://)[^/@\s:]+:[^/@\s]+(?=@)",
+    r"\b(?:llm_)?sk[-_][A-Za-z0-9_-]{8,}|\bbursar_[a-z]+_[A-Za-z0-9]{20,}|\bwhsec_[A-Za-z0-9+/=]{8,}"
+    r"|\bBearer\s+\S+|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9._-]+|(?<=://)[^/@\s:]+:[^/@\s]+(?=@)",
     re.IGNORECASE,
 )
 
