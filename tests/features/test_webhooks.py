@@ -21,7 +21,7 @@ from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.outbox import deliver
 from bursar.db.tables import outbox, webhook_delivery, webhook_message, webhook_secret
-from bursar.features.webhooks.sending import CLAIM_LIFE, PER_ENDPOINT_MAX, Dispatcher
+from bursar.features.webhooks.sending import CLAIM_LIFE, PER_ENDPOINT_MAX, PER_ROUND_MAX, Dispatcher
 from bursar.features.webhooks.tasks import KEPT_FOR, fanning_out, forget
 from bursar.rest.control import Control
 from scratch_database import ScratchDatabase
@@ -254,6 +254,23 @@ class TestWorker:
         async with post.worker.read() as read:
             states = (await read.execute(sa.select(webhook_delivery.c.status))).scalars().all()
         assert set(states) == {"delivered"}
+
+    async def test_lets_organisations_take_turns(self, post: Post) -> None:
+        greedy = [
+            await post.endpoint(f"https://slow-{number}.acme.example/")
+            for number in range(PER_ROUND_MAX // PER_ENDPOINT_MAX + 1)
+        ]
+        for hook in greedy:
+            for _ in range(PER_ENDPOINT_MAX):
+                await post.test(hook)
+        await post.fan_out()
+        post.clock.ahead_ms += 1_000
+        modest = await post.client.post("/organisations", {"name": "Modest"})
+        post = replace(post, organisation_id=modest["id"])
+        await post.test(await post.endpoint())
+        await post.fan_out()
+        assert await post.dispatcher.run()
+        assert [got.url for got in post.sender.received] == [HERE]
 
     async def test_forgets_what_is_old(self, post: Post) -> None:
         hook = await post.endpoint()

@@ -31,14 +31,18 @@ _CLAIM: Final = sa.text(
             WHERE d.status = 'pending' AND d.endpoint_id > w.endpoint_id ORDER BY d.endpoint_id LIMIT 1)
         FROM waiting AS w WHERE w.endpoint_id IS NOT NULL
     ), due AS (
-        SELECT one.id FROM waiting
-        JOIN webhook_endpoint AS e ON e.id = waiting.endpoint_id AND e.status = 'active'
-        CROSS JOIN LATERAL (
-            SELECT d.id, d.due_at FROM webhook_delivery AS d
-            WHERE d.endpoint_id = e.id AND d.status = 'pending' AND d.due_at <= :now
-            ORDER BY d.due_at LIMIT :each FOR UPDATE SKIP LOCKED
-        ) AS one
-        ORDER BY one.due_at LIMIT :most
+        SELECT id FROM (
+            SELECT one.id, one.due_at,
+                row_number() OVER (PARTITION BY e.organisation_id ORDER BY one.due_at) AS turn
+            FROM waiting
+            JOIN webhook_endpoint AS e ON e.id = waiting.endpoint_id AND e.status = 'active'
+            CROSS JOIN LATERAL (
+                SELECT d.id, d.due_at FROM webhook_delivery AS d
+                WHERE d.endpoint_id = e.id AND d.status = 'pending' AND d.due_at <= :now
+                ORDER BY d.due_at LIMIT :each FOR UPDATE SKIP LOCKED
+            ) AS one
+        ) AS taking_turns
+        ORDER BY turn, due_at LIMIT :most
     )
     UPDATE webhook_delivery AS d SET due_at = :until, tries = tries + 1, attempts = attempts + 1
     FROM due WHERE d.id = due.id
@@ -67,6 +71,7 @@ async def claim(
 ) -> Sequence[Claimed]:
     """Take deliveries that are due, `each` per endpoint, so that one that answers slowly holds up no other.
 
+    Organisations take turns: one with many slow endpoints and much that waits does not hold up the others.
     Other workers pass them over, and after `until` take them again if we never said what became of them.
     Grows with how many endpoints have something waiting (one probe of an index each), not with how much.
     """
