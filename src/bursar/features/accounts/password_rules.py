@@ -12,6 +12,10 @@ PASSWORD_LENGTH_MIN: Final = 10
 PASSWORD_LENGTH_MAX: Final = 128
 """What is longer is hashed no better; NIST SP 800-63B asks for at least 64."""
 
+JUDGED_LENGTH_MAX: Final = 24
+"""zxcvbn's work grows faster than the cube of the length: a second for 128 characters, in which the server
+does nothing else, for any stranger. So a long password is judged in pieces, and is as good as its best."""
+
 UNKNOWN_LENGTH_MIN: Final = 8
 NAME_LENGTH_MIN: Final = 3
 PARTS: Final = re.compile(r"\w+")
@@ -38,10 +42,15 @@ def check_password(password: str, about_him: Sequence[str]) -> None:
             f"This password is too easy to guess: it needs {PASSWORD_LENGTH_MIN} characters or more."
         )
     known = [part for text in about_him for part in (text.lower(), *PARTS.findall(text.lower())) if part]
-    if int(zxcvbn(password, known).score) < SCORE_MIN or _without(password, known) < UNKNOWN_LENGTH_MIN:
+    if not _is_hard(password, known) or _without(password, known) < UNKNOWN_LENGTH_MIN:
         raise PasswordWeak(
             "This password is too easy to guess: take more words, and none of your name or address."
         )
+
+
+def _is_hard(password: str, known: Sequence[str]) -> bool:
+    pieces = (password[at : at + JUDGED_LENGTH_MAX] for at in range(0, len(password), JUDGED_LENGTH_MAX))
+    return any(int(zxcvbn(piece, list(known)).score) >= SCORE_MIN for piece in pieces)
 
 
 def _without(password: str, known: Sequence[str]) -> int:
