@@ -14,6 +14,7 @@ from control_client import SettableClock
 
 from bursar.core.permissions import OperatorRole
 from bursar.features.accounts.queries import change_person
+from bursar.rest import second_factors
 from bursar.rest.callers import ACCESS_COOKIE, CSRF_COOKIE
 from bursar.rest.control import Control
 from bursar.rest.sign_ins import end_sessions, refresh_session
@@ -237,6 +238,10 @@ class TestSecondFactor:
         ]
         assert said.count("401 second_factor_refused") >= 9
         assert said[-1] == "429 too_many_tries" or "200" in said
+
+    def test_keeps_guessers_busy_for_two_years(self) -> None:
+        tries = second_factors.TRIES_PER_HOUR * 24 * 365 * 2
+        assert (1 - second_factors.CODES_GOOD / second_factors.CODES) ** tries > 1 / 2
 
     async def test_opens_the_place_to_an_operator_and_stays(self, story: Story, control: Control) -> None:
         user_id = await people.make_person(

@@ -29,9 +29,11 @@ RECOVERY_ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 RECOVERY_LENGTH: Final = 16
 """16 of 32 letters: 80 bits, without those that look alike."""
 
-TRIES_PER_HOUR: Final = 60
+CODES_GOOD: Final = STEPS_EARLY + 1 + STEPS_LATE
+CODES: Final = 1_000_000
+TRIES_PER_HOUR: Final = 12
 TRIES_AT_ONCE: Final = 10
-"""A million codes, three of them good at any time: a guesser at this rate needs years."""
+"""A guesser who has the password needs two years at this rate, more often than not."""
 
 
 class SecondFactorRefused(Refusal):
