@@ -4,12 +4,15 @@ import re
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from control_client import Client, SettableClock
 
 from bursar.db.tables import api_key
+from bursar.features.keys.service import KEYS_MAX
 from bursar.rest.control import Control
+from scratch_database import ScratchDatabase
 
 
 @pytest.fixture
@@ -45,6 +48,25 @@ class TestCreateKey:
         async with control.database.read(operator=True) as read:
             kept = (await read.execute(sa.text("SELECT answer FROM idempotent_answer"))).scalar_one()
         assert first["secret"].encode() not in bytes(kept)
+
+    async def test_ends_where_gateways_would_hold_too_many(
+        self, client: Client, path: str, organisation: dict[str, Any], database: ScratchDatabase
+    ) -> None:
+        first = await client.post(path, {"name": "first"})
+        with psycopg.connect(database.url, autocommit=True) as administrator:
+            administrator.execute(
+                "SET session_replication_role = replica"
+            )  # no trigger: it is only about number
+            administrator.execute(
+                "INSERT INTO api_key (id, organisation_id, name, key_hash, key_prefix, created_at)"
+                " SELECT gen_random_uuid(), %s, 'one of many', sha256(n::text::bytea), 'llm_sk_', now()"
+                " FROM generate_series(1, %s) AS n",
+                [organisation["id"], KEYS_MAX - 1],
+            )
+        assert await client.refused("POST", path, {"name": "more"}) == "409 too_many_keys"
+        assert await client.refused("POST", f"{path}/{first['id']}/rotate", {}) == "409 too_many_keys"
+        await client.post(f"{path}/{first['id']}/revoke", status=200)
+        await client.post(path, {"name": "more"})
 
     async def test_restricts_what_it_may_do(self, client: Client, path: str) -> None:
         await client.post("/models", {"id": "gpt-4o", "aliases": ["best"]})

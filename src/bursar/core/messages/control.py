@@ -164,6 +164,18 @@ _CUSTOMERS: Final[Mapping[str, tuple[Words, ...]]] = {
             "已关闭的组织不能获得新密钥。",
         ),
     ),
+    "too_many_keys": (
+        Words(
+            "Too many keys are in use.",
+            "사용 중인 API Key가 너무 많습니다.",
+            "使用中的密钥过多。",
+        ),
+        Words(
+            "At most {limit} keys may be in use; revoke one.",
+            "API Key는 최대 {limit}개까지 사용할 수 있습니다. 하나를 폐기해 주세요.",
+            "最多可使用 {limit} 个密钥；请先吊销一个。",
+        ),
+    ),
     "key_not_found": (
         Words(
             "This organisation has no key with this id.",

@@ -56,6 +56,15 @@ async def successor_of(tx: Transaction, key_id: UUID) -> UUID | None:
     return (await tx.execute(question)).scalar_one_or_none()
 
 
+async def count_usable(tx: Transaction, organisation_id: UUID, now: datetime) -> int:
+    question = sa.select(sa.func.count()).where(
+        api_key.c.organisation_id == organisation_id,
+        api_key.c.active,
+        sa.or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > now),
+    )
+    return int((await tx.execute(question)).scalar_one())
+
+
 async def keys_before(
     read: ReadSession, organisation_id: UUID, *, before: UUID | None, limit: int
 ) -> Sequence[sa.RowMapping]:

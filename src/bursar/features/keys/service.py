@@ -4,7 +4,7 @@ Gateways hear of every change through the table's trigger and act on it within a
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -25,6 +25,8 @@ from bursar.rest.webhook_events import ask_for_webhook
 
 LIMIT_NAME = "requests_per_min"
 PATTERN_MARKS = frozenset("*?")
+KEYS_MAX: Final = 10_000
+"""Usable ones of one organisation: gateways hold all of them in memory, and each one made is a mail."""
 
 
 class KeyNotFound(NotFound):
@@ -52,6 +54,13 @@ class KeyNotUsable(Conflict):
     """A revoked, expired or already rotated key cannot be rotated or changed."""
 
     code = "key_not_usable"
+
+
+class TooManyKeys(Conflict):
+    code = "too_many_keys"
+
+    def __init__(self) -> None:
+        super().__init__(f"At most {KEYS_MAX} keys may be in use; revoke one.")
 
 
 class ModelUnknown(Invalid):
@@ -85,7 +94,7 @@ async def create_key(
     """Make a key. Its secret is in the answer and nowhere else. `created_by`: the person; None: an operator.
 
     Raises:
-        OrganisationNotFound, OrganisationClosed, ModelUnknown, ExpiryPast, ProjectUnknown
+        OrganisationNotFound, OrganisationClosed, ModelUnknown, ExpiryPast, ProjectUnknown, TooManyKeys
     """
     await _check_organisation(tx, organisation_id)
     await _check_models(tx, wanted.allowed_models)
@@ -177,7 +186,7 @@ async def rotate_key(  # noqa: PLR0913 - who turns which key how
     It counts as made by who rotates it, because he is shown its secret; by an operator, as before.
 
     Raises:
-        KeyNotFound, KeyNotUsable: also when it was rotated before.
+        KeyNotFound, KeyNotUsable: also when it was rotated before. TooManyKeys
     """
     now = control.edge.now()
     old = await _usable(tx, organisation_id, key_id, now=now)
@@ -253,6 +262,8 @@ def _check_expiry(expires_at: datetime | None, now: datetime) -> None:
 
 
 async def _insert(tx: Transaction, issued: Issued, row: dict[str, Any]) -> IssuedKey:
+    if await queries.count_usable(tx, row["organisation_id"], row["created_at"]) >= KEYS_MAX:
+        raise TooManyKeys
     await queries.insert_key(tx, {**row, "key_hash": issued.digest, "key_prefix": issued.visible})
     key = await get_key(tx, row["organisation_id"], row["id"])
     return IssuedKey(**key.model_dump(), secret=issued.secret)
