@@ -66,8 +66,8 @@ class Settings(MailSettings):
     )
     secret_key: SecretStr = Field(
         default=SecretStr(""),
-        description="64 hex digits that seal provider credentials. Empty: generated once into secret.key "
-        "in the data folder (mode 0600).",
+        description="64 hex digits that seal credentials, signing keys and waiting mails. Empty: generated "
+        "once into secret.key in the data folder (mode 0600).",
     )
 
     # Listening

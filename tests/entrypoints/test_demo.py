@@ -103,7 +103,7 @@ class TestDemo:
             rest = first.interrupt()
         finally:
             first.kill_if_needed()
-        assert "bursar user password-link operator@demo.example" in first.said
+        assert ".venv/bin/bursar user password-link operator@demo.example" in first.said
         assert pasted.stdout.startswith("HTTP/1.1 200")
         assert "x-bursar-cost: 0.0" in pasted.stdout
         assert other_maker.stdout.startswith("HTTP/1.1 200")

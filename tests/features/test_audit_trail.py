@@ -75,6 +75,14 @@ class TestTrail:
         assert masked["actor"]["name"] is None
         assert not {"name", "billing_email"} & masked["after"].keys()
 
+    async def test_names_who_gave_money_back(self, client: Client, organisation: dict[str, Any]) -> None:
+        place = f"/organisations/{organisation['id']}"
+        made = await client.post(f"{place}/wallet/top-ups", {"amount": "10.00"}, key="in")
+        await client.post(f"{place}/wallet/top-ups/{made['id']}/refund", {"amount": "4.00"}, key="out")
+        entries = (await client.get(f"{place}/audit"))["items"]
+        assert {entry["actor"]["kind"] for entry in entries} == {"token"}, entries
+        assert len(entries) >= 2
+
     async def test_is_for_who_may_read_it(
         self, client: Client, control: Control, organisation: dict[str, Any]
     ) -> None:

@@ -77,7 +77,7 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
 
 @app.command()
 def gateway(host: HostOption = None, port: PortOption = None) -> None:
-    """Run the gateway alone: /v1 in OpenAI's dialect."""
+    """Run the gateway alone: /v1 and /v1beta, in every dialect."""
     from bursar.entrypoints import serve as server
     from bursar.entrypoints.database import database
 
@@ -116,7 +116,7 @@ def simulate(
     first_token_ms: Annotated[int, typer.Option(min=0, help="Wait before an answer begins.")] = 0,
     with_parent: WithParent = False,
 ) -> None:
-    """Run providers that are not there: OpenAI and Anthropic, simulated, with faults on request."""
+    """Run providers that are not there: OpenAI, Anthropic, Google and more, with faults on request."""
     from bursar.entrypoints.simulate import run_simulator
     from bursar.simulator.settings import SimulatorSettings
 

@@ -26,6 +26,7 @@ FIRST_TOKEN_MS = 150
 HEALTH_WAIT_S = 2.0
 SIMULATOR_WAIT_S_MAX = 15.0
 SIMULATOR_LOOK_EVERY_S = 0.05
+LINK_COMMAND = ".venv/bin/bursar user password-link"
 
 
 def run_demo(settings: Settings) -> None:
@@ -45,21 +46,26 @@ def run_demo(settings: Settings) -> None:
 
 
 async def demo(settings: Settings, dsn: str, listening: socket.socket) -> None:
-    settings = with_mail_folder(settings)
+    address = address_of(listening)
+    settings = as_in_the_demo(settings, address)
     port = simulator_port(settings.simulate_port)
     seeded = await seeded_database(settings, dsn, f"http://{LOOPBACK}:{port}")
     pace = ["--tokens-per-s", str(TOKENS_PER_S), "--first-token-ms", str(FIRST_TOKEN_MS)]
     words = ["simulate", "--host", LOOPBACK, "--port", str(port), *pace, "--with-parent"]
     async with beside("simulator", words, told_to_children(settings)):
         await until_simulator_answers(port)
-        address = address_of(listening)
         await all_in_one(settings, dsn, listening, lambda: typer.echo(welcome(address, seeded)))
 
 
-def with_mail_folder(settings: Settings) -> Settings:
-    """Somebody who tries the demo has no mail server: mails are files beside the data."""
-    folder = settings.mail_dir or str(settings.data_dir / "mail")
-    return settings.model_copy(update={"mail_dir": folder})
+def as_in_the_demo(settings: Settings, address: str) -> Settings:
+    """Somebody who tries the demo has no mail server: mails are files beside the data.
+
+    Their links lead to where the demo listens, unless he said otherwise.
+    """
+    ways = {"mail_dir": settings.mail_dir or str(settings.data_dir / "mail")}
+    if "public_url" not in settings.model_fields_set:
+        ways["public_url"] = address
+    return settings.model_copy(update=ways)
 
 
 async def until_simulator_answers(port: int) -> None:
@@ -107,7 +113,7 @@ Bursar is running. Ctrl-C stops it.
   OpenAI base_url {address}/v1
   key             {seeded.secrets.key}   (opened with USD {OPENING_BALANCE})
   operator token  {seeded.secrets.operator_token}
-  operator        {seeded.operator}   (to set a password: bursar user password-link {seeded.operator})
+  operator        {seeded.operator}   (to set a password: {LINK_COMMAND} {seeded.operator})
 
 Models to try:
 {models}

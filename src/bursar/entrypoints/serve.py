@@ -108,6 +108,7 @@ def told_to_children(settings: Settings) -> dict[str, str]:
     return {
         "BURSAR_DATA_DIR": str(settings.data_dir),
         "BURSAR_MAIL_DIR": settings.mail_dir,
+        "BURSAR_PUBLIC_URL": settings.public_url,
         "BURSAR_LOG_LEVEL": settings.log_level,
         "BURSAR_LOG_FORMAT": settings.log_format,
     }

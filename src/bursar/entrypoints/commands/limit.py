@@ -7,7 +7,8 @@ import typer
 from bursar.entrypoints.commands.asking import AsJson, MemberOption, Organisation, ProjectOption, TeamOption
 
 app = typer.Typer(
-    help="Limits of organisations, keys and credentials: requests, tokens, at once.", no_args_is_help=True
+    help="Limits of organisations, groups, members, keys and credentials: requests, tokens, at once.",
+    no_args_is_help=True,
 )
 
 KeyOption = Annotated[str | None, typer.Option("--key", help="Of this key alone: its id.")]

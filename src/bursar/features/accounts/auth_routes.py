@@ -87,8 +87,13 @@ async def log_in(body: Credentials, control: Means, visit: Visiting, response: R
     responses=responses(409),
     dependencies=[Depends(Public("The refresh token is the proof.")), Depends(from_our_pages)],
 )
-async def refresh_sign_in(
-    request: Request, response: Response, body: RefreshAsked, control: Means, csrf: CsrfHeader = ""
+async def refresh_sign_in(  # noqa: PLR0913, PLR0917 - what a browser or a program brings
+    request: Request,
+    response: Response,
+    body: RefreshAsked,
+    control: Means,
+    visit: Visiting,
+    csrf: CsrfHeader = "",
 ) -> SignedIn:
     """Exchange a refresh token for new tokens.
 
@@ -96,12 +101,12 @@ async def refresh_sign_in(
     again.
     """
     if body.refresh_token is not None:
-        renewed = await sign_ins.refresh(control, body.refresh_token.get_secret_value(), None)
+        renewed = await sign_ins.refresh(control, body.refresh_token.get_secret_value(), None, visit)
         return sign_ins.shown(renewed, "body")
     kept = refresh_token_of(request)
     if not kept:
         raise sign_ins.RefreshRefused
-    renewed = await sign_ins.refresh(control, kept, csrf)
+    renewed = await sign_ins.refresh(control, kept, csrf, visit)
     set_cookies(response, renewed, control)
     return sign_ins.shown(renewed, "cookies")
 
@@ -109,13 +114,15 @@ async def refresh_sign_in(
 @router.post(
     "/log-out", dependencies=[Depends(Public("The refresh token is the proof.")), Depends(from_our_pages)]
 )
-async def log_out(request: Request, response: Response, body: RefreshAsked, control: Means) -> Done:
+async def log_out(
+    request: Request, response: Response, body: RefreshAsked, control: Means, visit: Visiting
+) -> Done:
     """End a sign-in at once; its access token opens nothing any more."""
     given = body.refresh_token
     token = refresh_token_of(request) if given is None else given.get_secret_value()
     if not token:
         raise sign_ins.RefreshRefused
-    await sign_ins.log_out(control, token)
+    await sign_ins.log_out(control, token, visit)
     clear_cookies(response)
     return Done()
 

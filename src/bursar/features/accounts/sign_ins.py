@@ -109,22 +109,22 @@ async def log_in(control: Control, asked: Credentials, visit: Visit) -> SignIn:
     return await log_in(control, asked, visit)  # his password or factor became another meanwhile
 
 
-async def refresh(control: Control, token: str, csrf_token: str | None) -> SignIn:
+async def refresh(control: Control, token: str, csrf_token: str | None, visit: Visit) -> SignIn:
     """Exchange a refresh token. `csrf_token`: what a page sent with it; None: it came in a body.
 
     Raises:
         RefreshRefused, RefreshRaced, RefreshForged
     """
-    async with control.database.transaction(accounts=True) as tx:
+    async with control.database.transaction(accounts=True, actor=visit.as_actor()) as tx:
         renewed = await refresh_session(tx, control, token, csrf_token=csrf_token)
     if renewed is None:  # only now: the end of a sign-in whose token was copied is committed
         raise RefreshRefused
     return renewed
 
 
-async def log_out(control: Control, token: str) -> None:
+async def log_out(control: Control, token: str, visit: Visit) -> None:
     """End the sign-in that a refresh token belongs to. Raises `RefreshRefused`: there is none."""
-    async with control.database.transaction(accounts=True) as tx:
+    async with control.database.transaction(accounts=True, actor=visit.as_actor()) as tx:
         session_id = await session_of_refresh_token(tx, token)
         if session_id is None:
             raise RefreshRefused

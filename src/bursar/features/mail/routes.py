@@ -16,6 +16,7 @@ from bursar.rest.fields import EMAIL_LENGTH_MAX
 from bursar.rest.paging import Page, Paging
 from bursar.rest.problems import responses
 from bursar.rest.transactions import OperatorRead, OperatorTx
+from bursar.rest.visits import Visiting
 
 router = APIRouter(prefix="/mail", tags=["mail"])
 
@@ -93,9 +94,9 @@ async def ask_to_unsubscribe(token: Token, control: Means) -> HTMLResponse:
     responses=responses(404),
     dependencies=[Depends(Public("the link in a mail is all that its recipient, or his mail program, has"))],
 )
-async def unsubscribe(token: Token, control: Means) -> HTMLResponse:
+async def unsubscribe(token: Token, control: Means, visit: Visiting) -> HTMLResponse:
     """Turn mails of a kind off for an address, at one click (RFC 8058)."""
     wish = unsubscribing.wish_of(token, control.seal)
-    async with control.database.transaction(accounts=True) as tx:
+    async with control.database.transaction(accounts=True, actor=visit.as_actor()) as tx:
         await unsubscribing.turn_off(tx, wish, edge=control.edge)
     return pages.done_page(wish.locale, wish.recipient)

@@ -15,7 +15,7 @@ from bursar.features.wallet.schemas import (
     UsageRefund,
     Wallet,
 )
-from bursar.rest.callers import may
+from bursar.rest.callers import Calling, may
 from bursar.rest.control import Means
 from bursar.rest.edge import Occasion
 from bursar.rest.idempotency import RequiredKey
@@ -62,16 +62,17 @@ async def top_up(
     responses=responses(404, 409),
     dependencies=may(Permission.MONEY_MANAGE),
 )
-async def refund_top_up(
+async def refund_top_up(  # noqa: PLR0913, PLR0917 - who, what, by which key
     organisation_id: UUID,
     transaction_id: Annotated[int, Path(ge=1, le=BIGINT_MAX)],
     body: TopUpRefund,
     control: Means,
+    calling: Calling,
     key: RequiredKey,
 ) -> Movement:
     """Pay back the unspent rest of a top-up, or a part of it."""
     await service.recall_leases(control, organisation_id)
-    async with control.database.transaction(operator=True) as tx:
+    async with control.database.transaction(operator=True, actor=calling.as_actor()) as tx:
         return await service.refund_top_up(
             tx, organisation_id, transaction_id, body, Occasion(control.edge, key)
         )
@@ -83,9 +84,13 @@ async def refund_top_up(
     responses=responses(404, 409),
     dependencies=may(Permission.MONEY_MANAGE),
 )
-async def refund_usage(
-    organisation_id: UUID, request_id: UUID, body: UsageRefund, control: Means, key: RequiredKey
+async def refund_usage(  # noqa: PLR0913, PLR0917 - who, what, by which key
+    organisation_id: UUID,
+    request_id: UUID,
+    body: UsageRefund,
+    tx: OperatorTx,
+    control: Means,
+    key: RequiredKey,
 ) -> Movement:
     """Give the sale of a request back, or a part of it."""
-    async with control.database.transaction(operator=True) as tx:
-        return await service.refund_usage(tx, organisation_id, request_id, body, Occasion(control.edge, key))
+    return await service.refund_usage(tx, organisation_id, request_id, body, Occasion(control.edge, key))
