@@ -14,9 +14,7 @@ ADDRESSES_MAX: Final = 50
 
 Addresses = Annotated[
     Annotated[list[Network], Field(max_length=ADDRESSES_MAX)] | None,
-    Field(
-        description="Networks to work from, within what the settings allow. Absent or empty: everywhere."
-    ),
+    Field(description="Networks to work from, within what the settings allow. Absent or empty: everywhere."),
 ]
 
 
