@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
+import people
 import pytest
 import sqlalchemy as sa
 from control_client import Client
 
 from bursar.adapters.ratecounters.redis import RedisCounters
 from bursar.core.limits import Kind, rules_of
+from bursar.core.permissions import MemberRole
 from bursar.db.tables import api_key
 from bursar.entrypoints.api import build_api
 from bursar.rest.control import Control
@@ -118,6 +120,31 @@ class TestKeyLimits:
         new = await client.post(path.replace("/limits", "/rotate"), {})
         moved = await client.get(path.rsplit("/", 2)[0] + f"/{new['id']}/limits")
         assert (moved["concurrent"], moved["allowed_addresses"]) == (3, ["192.0.2.0/24"])
+
+    async def test_are_lifted_by_whom_may_set_them_alone(
+        self, control: Control, organisation: dict[str, Any], path: str
+    ) -> None:
+        keys, one = path.rsplit("/", 2)[0], path.removesuffix("/limits")
+        developer = await people.member(control, organisation["id"], MemberRole.DEVELOPER)
+        admin = await people.member(control, organisation["id"], MemberRole.ADMIN)
+        for limit in (61, 1_000_000, None):
+            body = {"requests_per_minute": limit}
+            assert await developer.refused("PATCH", one, body) == "403 permission_denied", limit
+        refused = await developer.call("POST", keys, {"name": "x", "requests_per_minute": 61}, status=403)
+        assert refused["permission"] == "limits:manage"
+        for limit in (10, 60):
+            await developer.call("PATCH", one, {"requests_per_minute": limit})
+        await developer.post(keys, {"name": "x"})
+        await admin.post(keys, {"name": "x", "requests_per_minute": 61})
+        await admin.call("PATCH", one, {"requests_per_minute": 200})
+        await developer.call("PATCH", one, {"name": "y", "requests_per_minute": 200})
+        new = await developer.post(one + "/rotate", {})
+        assert new["requests_per_minute"] == 200
+        assert await developer.refused("PATCH", one, {"requests_per_minute": 201}) == "403 permission_denied"
+        await developer.call("PATCH", one, {"requests_per_minute": 100})
+        assert await developer.refused("PATCH", one, {"requests_per_minute": 200}) == "403 permission_denied"
+        await admin.call("PATCH", one, {"requests_per_minute": None})
+        await developer.call("PATCH", one, {"requests_per_minute": 1_000})
 
     @pytest.mark.parametrize(
         "wrong",

@@ -234,7 +234,7 @@ async def secrets_of_before(control: Control, kept: Path) -> Secrets | None:
 
 async def new_secrets(tx: Transaction, control: Control, kept: Path, organisation_id: UUID) -> Secrets:
     wanted = NewKey(name="demo", requests_per_minute=REQUESTS_PER_MINUTE)
-    key = await create_key(tx, organisation_id, wanted, control=control)
+    key = await create_key(tx, organisation_id, wanted, control=control, sets_limits=True)
     token = await create_token(tx, NewToken(name="demo"), edge=control.edge)
     secrets = Secrets(key=key.secret, operator_token=token.secret)
     write_secrets(kept, secrets)

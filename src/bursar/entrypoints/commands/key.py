@@ -50,7 +50,7 @@ def create(
         named = await organisation_id(tx, organisation)
         if project is not None:
             wanted.project_id = await project_id(tx, named, project)
-        return await service.create_key(tx, named, wanted, control=control)
+        return await service.create_key(tx, named, wanted, control=control, sets_limits=True)
 
     tell(transact(work), as_json=as_json)
 
@@ -117,7 +117,7 @@ def change(
         named = await organisation_id(tx, organisation)
         if project is not None:
             wanted.project_id = await project_id(tx, named, project)
-        return await service.change_key(tx, named, key_id, wanted, edge=control.edge)
+        return await service.change_key(tx, named, key_id, wanted, control=control, sets_limits=True)
 
     tell(transact(work), as_json=as_json)
 

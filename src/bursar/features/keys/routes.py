@@ -21,12 +21,20 @@ router = APIRouter(prefix="/organisations/{organisation_id}/keys", tags=["keys"]
 async def create_key(
     organisation_id: UUID, body: NewKey, tx: OrganisationTx, calling: Calling, once: Once
 ) -> IssuedKey:
-    """Make a key. The secret is shown in this answer and never again."""
+    """Make a key. The secret is shown in this answer and never again.
+
+    More requests a minute than the installation's default need limits:manage.
+    """
     return await once.answer(
         tx,
         IssuedKey,
         lambda: service.create_key(
-            tx, organisation_id, body, control=once.control, created_by=calling.user_id
+            tx,
+            organisation_id,
+            body,
+            control=once.control,
+            sets_limits=calling.may(Permission.LIMITS_MANAGE),
+            created_by=calling.user_id,
         ),
     )
 
@@ -44,11 +52,23 @@ async def get_key(organisation_id: UUID, key_id: UUID, read: OrganisationRead) -
 
 
 @router.patch("/{key_id}", responses=responses(404, 409), dependencies=may(Permission.KEYS_MANAGE))
-async def change_key(
-    organisation_id: UUID, key_id: UUID, body: KeyChange, tx: OrganisationTx, control: Means
+async def change_key(  # noqa: PLR0913 - who changes what of which key
+    *,
+    organisation_id: UUID,
+    key_id: UUID,
+    body: KeyChange,
+    tx: OrganisationTx,
+    calling: Calling,
+    control: Means,
 ) -> Key:
-    """Rename a key or change what it may do."""
-    return await service.change_key(tx, organisation_id, key_id, body, edge=control.edge)
+    """Rename a key or change what it may do.
+
+    More requests a minute than the installation's default, if it does not have them, need limits:manage.
+    """
+    sets_limits = calling.may(Permission.LIMITS_MANAGE)
+    return await service.change_key(
+        tx, organisation_id, key_id, body, control=control, sets_limits=sets_limits
+    )
 
 
 @router.post("/{key_id}/revoke", responses=responses(404), dependencies=may(Permission.KEYS_MANAGE))

@@ -31,7 +31,9 @@ class NewKey(Body):
         default=None, description="Absent: the project `Default`, made when first needed."
     )
     allowed_models: AllowedModels | None = Field(default=None, description="Absent: every model.")
-    requests_per_minute: RequestsPerMinute | None = Field(default=None, description="Absent: 60.")
+    requests_per_minute: RequestsPerMinute | None = Field(
+        default=None, description="Absent: the installation's default."
+    )
     expires_at: Moment | None = Field(default=None, description="Absent: never.")
 
 

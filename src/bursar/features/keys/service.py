@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from bursar.core.permissions import Permission
 from bursar.core.webhooks import EventType
 from bursar.db.engine import ReadSession, Transaction
 from bursar.db.projects import default_project, is_open
@@ -16,6 +17,7 @@ from bursar.db.tables import project
 from bursar.features.keys import queries
 from bursar.features.keys.notices import tell_of_new_key
 from bursar.features.keys.schemas import IssuedKey, Key, KeyChange, NewKey, Rotation
+from bursar.rest.callers import PermissionDenied
 from bursar.rest.control import Control
 from bursar.rest.edge import Edge
 from bursar.rest.paging import Page, PageAsked, cut_page, uuid_key
@@ -83,25 +85,32 @@ class ExpiryPast(Invalid):
         super().__init__("body.expires_at: must lie in the future.")
 
 
-async def create_key(
+async def create_key(  # noqa: PLR0913 - who makes what where
     tx: Transaction,
     organisation_id: UUID,
     wanted: NewKey,
     *,
     control: Control,
+    sets_limits: bool,
     created_by: UUID | None = None,
 ) -> IssuedKey:
     """Make a key. Its secret is in the answer and nowhere else. `created_by`: the person; None: an operator.
 
+    `sets_limits`: whoever asks has `limits:manage`.
+
     Raises:
         OrganisationNotFound, OrganisationClosed, ModelUnknown, ExpiryPast, ProjectUnknown, TooManyKeys
+        PermissionDenied: more requests a minute than he may give.
     """
     await _check_organisation(tx, organisation_id)
     await _check_models(tx, wanted.allowed_models)
     now = control.edge.now()
     _check_expiry(wanted.expires_at, now)
     issued = issue(control.policy.key_prefix)
-    limit = wanted.requests_per_minute or control.policy.requests_per_minute_default
+    default = control.policy.requests_per_minute_default
+    limit = wanted.requests_per_minute or default
+    if not sets_limits:
+        _check_limit(limit, before=default, default=default)
     made = await _insert(
         tx,
         issued,
@@ -140,10 +149,22 @@ async def list_keys(read: ReadSession, organisation_id: UUID, asked: PageAsked) 
     return cut_page(rows, asked.limit, lambda row: row["id"], show)
 
 
-async def change_key(
-    tx: Transaction, organisation_id: UUID, key_id: UUID, change: KeyChange, *, edge: Edge
+async def change_key(  # noqa: PLR0913 - who changes what of which key
+    tx: Transaction,
+    organisation_id: UUID,
+    key_id: UUID,
+    change: KeyChange,
+    *,
+    control: Control,
+    sets_limits: bool,
 ) -> Key:
-    """Raises `KeyNotFound`, `KeyNotUsable`, `ModelUnknown`, `ExpiryPast`, `ProjectUnknown`."""
+    """`sets_limits`: whoever asks has `limits:manage`.
+
+    Raises:
+        KeyNotFound, KeyNotUsable, ModelUnknown, ExpiryPast, ProjectUnknown
+        PermissionDenied: more requests a minute than he may give.
+    """
+    edge = control.edge
     row = await _usable(tx, organisation_id, key_id, now=None)
     given = change.model_dump(exclude_unset=True)
     for name in ("name", "project_id"):
@@ -154,7 +175,11 @@ async def change_key(
     await _check_models(tx, given.get("allowed_models"))
     _check_expiry(given.get("expires_at"), edge.now())
     if "requests_per_minute" in given:
-        given["limits"] = {**row["limits"], LIMIT_NAME: given.pop("requests_per_minute")}
+        limit = given.pop("requests_per_minute")
+        if not sets_limits:
+            default = control.policy.requests_per_minute_default
+            _check_limit(limit, before=row["limits"].get(LIMIT_NAME), default=default)
+        given["limits"] = {**row["limits"], LIMIT_NAME: limit}
     if given:
         await queries.update_key(tx, organisation_id, key_id, given)
     return await get_key(tx, organisation_id, key_id)
@@ -245,6 +270,17 @@ async def _check_models(tx: Transaction, names: list[str] | None) -> None:
     unknown = sorted(set(plain) - await queries.known_model_names(tx, plain)) if plain else []
     if unknown:
         raise ModelUnknown(f"body.allowed_models: no such model: {', '.join(unknown)}", unknown=unknown)
+
+
+def _check_limit(limit: int | None, *, before: int | None, default: int) -> None:
+    """What keys:manage alone gives: up to the installation's default, or less than the key has.
+
+    Raises `PermissionDenied`.
+    """
+    if before is None or limit == before:
+        return  # less than it has, or what it has
+    if limit is None or limit > max(before, default):
+        raise PermissionDenied(Permission.LIMITS_MANAGE)
 
 
 async def _project(tx: Transaction, organisation_id: UUID, named: UUID | None, edge: Edge) -> UUID:
