@@ -98,6 +98,24 @@ class TestWhatIsNotTheirs:
         asked = "SELECT has_any_column_privilege(%s, %s, 'INSERT'), has_table_privilege(%s, %s, 'TRUNCATE')"
         assert administrator.execute(asked, [role, table, role, table]).fetchone() == (False, False)
 
+    @pytest.mark.parametrize(
+        ("column", "writers"),
+        [
+            ("organisation.limits", {ACCOUNTS, OPERATOR, WORKER}),
+            ("organisation.name", {API, ACCOUNTS, OPERATOR, WORKER}),
+        ],
+    )
+    def test_is_not_changed(
+        self, administrator: psycopg.Connection[Any], column: str, writers: set[Role]
+    ) -> None:
+        asked = "SELECT has_column_privilege(%s, %s, %s, 'UPDATE')"
+        found = {
+            role
+            for role in PROGRAMS
+            if administrator.execute(asked, [role, *column.split(".")]).fetchone() == (True,)
+        }
+        assert found <= writers
+
 
 class TestRoles:
     def test_that_the_api_can_take_are_operator_and_accounts(

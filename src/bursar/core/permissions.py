@@ -151,7 +151,7 @@ MEANINGS: Final[Mapping[Permission, str]] = {
     Permission.PROJECTS_READ: "See teams and projects",
     Permission.PROJECTS_MANAGE: "Make, change and archive teams and projects",
     Permission.KEYS_READ: "See API keys, without their secrets",
-    Permission.KEYS_MANAGE: "Make, change, rotate and revoke API keys, with up to the default requests a minute",
+    Permission.KEYS_MANAGE: "Make, change, rotate and revoke API keys; their limits up to the default",
     Permission.OWN_KEYS_READ: "See which provider credentials of its own it has",
     Permission.OWN_KEYS_MANAGE: "Add, change and remove provider credentials of its own",
     Permission.ROUTING_READ: "See which providers and regions it allows",

@@ -96,7 +96,7 @@ async def get_organisation_limits(organisation_id: UUID, read: OrganisationRead)
 
 
 @router.put(OF_ORGANISATION, responses=responses(404), dependencies=may(Permission.CUSTOMERS_MANAGE))
-async def set_organisation_limits(organisation_id: UUID, body: Rates, tx: OrganisationTx) -> Rates:
+async def set_organisation_limits(organisation_id: UUID, body: Rates, tx: OperatorTx) -> Rates:
     """Limit all of an organisation's keys together; what is left out is not limited."""
     return await service.set_organisation_limits(tx, organisation_id, body)
 

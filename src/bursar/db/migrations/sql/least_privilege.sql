@@ -58,6 +58,8 @@ GRANT UPDATE (name, active, expires_at, revoked_at, allowed_models, allowed_addr
     ON api_key TO bursar_api;
 GRANT UPDATE (name, amount, active) ON budget TO bursar_api;
 GRANT UPDATE (role) ON membership TO bursar_api;
+-- What limits an organisation, operators say.
+REVOKE UPDATE (limits) ON organisation FROM bursar_api;
 -- Operators give people roles and stop them; who somebody is, they do not change.
 REVOKE INSERT, UPDATE ON app_user FROM bursar_operator;
 GRANT UPDATE (operator_role, operator_addresses, status) ON app_user TO bursar_operator;
