@@ -12,7 +12,7 @@ from stories import DAY, sold
 
 from bursar.core.ids import uuid7
 from bursar.db.engine import Database, Transaction
-from bursar.db.outbox import ATTEMPTS_MAX, FIRST_PAUSE_S, Event, deliver, publish
+from bursar.db.outbox import ATTEMPTS_MAX, FIRST_PAUSE_S, KEPT_FOR, Event, deliver, publish, purge
 from bursar.db.partitions import MonthNotPosted, first_of_month, freeze, make_ahead
 from bursar.db.posting import post_pending
 from bursar.db.sweeping import PROCESS_LIFE, Sweeper
@@ -220,3 +220,27 @@ class TestOutbox:
         await self.announce(worker, "a")
         assert await deliver(worker, {"a": answer}, START) == 1
         assert one(desk.worker, "SELECT count(*) FROM outbox WHERE topic = 'b'") == 1
+
+    async def test_forgets_what_was_handled_long_ago_and_no_more_at_once(
+        self, worker: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bursar.db.outbox.PURGED_PER_ROUND", 2)
+        second, long_ago = timedelta(seconds=1), START - KEPT_FOR
+        states = [
+            ("old", {"handled_at": long_ago - second}),
+            ("old", {"handled_at": long_ago - second}),
+            ("old", {"handled_at": long_ago - second}),
+            ("young", {"handled_at": long_ago}),
+            ("parked", {"parked_at": long_ago - second}),
+            ("waiting", {}),
+        ]
+        async with worker.transaction() as tx:
+            for topic, state in states:
+                row = {"topic": topic, "payload": {}, "created_at": long_ago, "due_at": long_ago}
+                await tx.execute(outbox.insert().values(**row, **state))
+        for gone in (2, 1, 0):
+            async with worker.transaction() as tx:
+                assert await purge(tx, START) == gone
+        async with worker.read() as read:
+            left = (await read.execute(sa.select(outbox.c.topic).order_by(outbox.c.id))).scalars().all()
+        assert left == ["young", "parked", "waiting"]

@@ -24,6 +24,10 @@ ATTEMPTS_MAX: Final = 12
 
 FIRST_PAUSE_S: Final = 2
 PER_ROUND_MAX: Final = 100
+KEPT_FOR: Final = timedelta(days=7)
+"""Handled events, for whoever asks what became of one: as long as a week of nobody looking."""
+
+PURGED_PER_ROUND: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,23 @@ async def deliver_one(database: Database, handlers: Mapping[str, Handler], now: 
             return False
         await tx.execute(outbox.update().where(outbox.c.id == event.id).values(handled_at=now))
         return True
+
+
+async def purge(tx: Transaction, now: datetime) -> int:
+    """Delete events handled long ago, a bounded number; the caller asks again while there are so many.
+
+    Parked ones stay until a person has looked. Linear in what is deleted, by an index: the table holds a
+    week's events and what is parked.
+    """
+    old = (
+        sa.select(outbox.c.id)
+        .where(outbox.c.handled_at < now - KEPT_FOR)
+        .order_by(outbox.c.handled_at)
+        .limit(PURGED_PER_ROUND)
+        .with_for_update(skip_locked=True)
+    )
+    gone = await tx.execute(sa.delete(outbox).where(outbox.c.id.in_(old)).returning(outbox.c.id))
+    return len(gone.all())
 
 
 async def _next_due(tx: Transaction, topics: list[str], now: datetime) -> Event | None:

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from bursar.db import outbox as events
 from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.outbox import PER_ROUND_MAX, Handler, deliver
@@ -92,24 +93,12 @@ def rounds(settings: Settings, database: Database, office: PostOffice) -> Sequen
                 log.info("partition.made", month=month.isoformat())
         return False
 
-    async def responses() -> bool:
-        async with database.transaction() as tx:
-            gone = await purge(tx, edge.now())
-        if gone:
-            log.info("responses.purged", number=gone)
-        return gone == PURGED_PER_ROUND
-
-    async def old_accounts() -> bool:
-        async with database.transaction() as tx:
-            return await accounts.purge(tx, edge.now()) >= accounts.PURGED_PER_ROUND
-
     return [
         Round(name="posting", every_ms=settings.post_every_ms, run=post),
         Round(name="sweeping", every_ms=settings.sweep_every_ms, run=sweep),
         Round(name="outbox", every_ms=settings.outbox_every_ms, run=outbox),
         Round(name="partitions", every_ms=settings.partitions_every_ms, run=partitions),
-        Round(name="responses", every_ms=settings.purge_every_ms, run=responses),
-        Round(name="accounts", every_ms=settings.purge_every_ms, run=old_accounts),
+        *purge_rounds(settings, database, edge),
         *audit_rounds(settings, database, edge),
         *webhook_rounds(settings, database, edge),
         abuse_round(settings, database, edge),
@@ -118,4 +107,29 @@ def rounds(settings: Settings, database: Database, office: PostOffice) -> Sequen
         *mail_rounds(settings, database, office),
         *balance_rounds(settings, database, edge),
         Round(name="books", every_ms=settings.check_every_ms, run=lambda: check_round(database, life)),
+    ]
+
+
+def purge_rounds(settings: Settings, database: Database, edge: Edge) -> Sequence[Round]:
+    """What was kept for its time and no longer."""
+
+    async def responses() -> bool:
+        async with database.transaction() as tx:
+            gone = await purge(tx, edge.now())
+        if gone:
+            log.info("responses.purged", number=gone)
+        return gone == PURGED_PER_ROUND
+
+    async def old_events() -> bool:
+        async with database.transaction() as tx:
+            return await events.purge(tx, edge.now()) == events.PURGED_PER_ROUND
+
+    async def old_accounts() -> bool:
+        async with database.transaction() as tx:
+            return await accounts.purge(tx, edge.now()) >= accounts.PURGED_PER_ROUND
+
+    return [
+        Round(name="responses", every_ms=settings.purge_every_ms, run=responses),
+        Round(name="events", every_ms=settings.purge_every_ms, run=old_events),
+        Round(name="accounts", every_ms=settings.purge_every_ms, run=old_accounts),
     ]

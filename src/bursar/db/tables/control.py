@@ -255,4 +255,5 @@ outbox = sa.Table(
     sa.Index(
         "outbox_due_idx", "due_at", "id", postgresql_where=sa.text("handled_at IS NULL AND parked_at IS NULL")
     ),
+    sa.Index("outbox_handled_idx", "handled_at", postgresql_where=sa.text("handled_at IS NOT NULL")),
 )

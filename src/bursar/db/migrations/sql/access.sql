@@ -50,4 +50,5 @@ GRANT INSERT, UPDATE, DELETE ON provider, provider_credential, model, model_alia
 GRANT INSERT ON price TO bursar_operator, bursar_worker;
 GRANT INSERT ON wallet TO bursar_operator, bursar_worker;
 GRANT INSERT, UPDATE ON outbox TO bursar_operator, bursar_worker;
+GRANT DELETE ON outbox TO bursar_worker;
 GRANT UPDATE (alarmed_at, resolved_at, resolution) ON usage_quarantine TO bursar_operator, bursar_worker;

@@ -157,3 +157,4 @@ CREATE TABLE outbox (
     parked_at timestamptz
 );
 CREATE INDEX outbox_due_idx ON outbox (due_at, id) WHERE handled_at IS NULL AND parked_at IS NULL;
+CREATE INDEX outbox_handled_idx ON outbox (handled_at) WHERE handled_at IS NOT NULL;
