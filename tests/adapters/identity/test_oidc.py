@@ -15,7 +15,12 @@ from joserfc.jwk import OctKey, RSAKey
 
 from bursar.adapters.identity import IdentityRefused, IdentityUnavailable, Kind, Proven, Source
 from bursar.adapters.identity.authlib_client import AuthlibIdentities
-from bursar.adapters.identity.fetching import DOCUMENT_BYTES_MAX, guarded_socket
+from bursar.adapters.identity.fetching import (
+    CONNECTIONS_PER_HOST_MAX,
+    DOCUMENT_BYTES_MAX,
+    Fetcher,
+    guarded_socket,
+)
 from bursar.adapters.identity.oidc import KEYS_ANEW_AFTER, KEYS_MAX, usable_key
 from oidc_servers import Forger, an_attempt, unsigned
 
@@ -242,3 +247,29 @@ class TestGuard:
             with pytest.raises(IdentityUnavailable, match="only https"):
                 await lenient.check(replace(OURS, issuer=issuer), datetime.now(UTC))
         await lenient.close()
+
+
+class TestSlowIssuer:
+    async def test_leaves_connections_to_others(self) -> None:
+        held, may_go = 0, asyncio.Event()
+
+        async def slow(_: web.Request) -> web.Response:
+            nonlocal held
+            held += 1
+            await may_go.wait()
+            return web.json_response({})
+
+        app = web.Application()
+        app.router.add_get("/", slow)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        fetcher = Fetcher(allows_loopback=True)
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        asking = [asyncio.create_task(fetcher.get(url, is_guarded=True)) for _ in range(20)]
+        await asyncio.sleep(0.5)
+        assert held == CONNECTIONS_PER_HOST_MAX
+        may_go.set()
+        assert {status for status, _ in await asyncio.gather(*asking)} == {200}
+        await fetcher.close()
+        await runner.cleanup()

@@ -25,6 +25,9 @@ DOCUMENT_BYTES_MAX: Final = 256 * 1024
 """The largest known (a key set, a person with hundreds of groups) are a few dozen kilobytes."""
 
 CONNECTIONS_MAX: Final = 20
+CONNECTIONS_PER_HOST_MAX: Final = 4
+"""Of who a customer named: one issuer that answers slowly leaves connections to the others'."""
+
 OWN_AGENT: Final = "bursar"
 """GitHub answers nobody without a User-Agent."""
 
@@ -87,6 +90,7 @@ class Fetcher:
             factory = guarded_socket(allows_loopback=self._allows_loopback) if guarded else None
             connector = aiohttp.TCPConnector(
                 limit=CONNECTIONS_MAX,
+                limit_per_host=CONNECTIONS_PER_HOST_MAX if guarded else 0,
                 socket_factory=factory,
                 use_dns_cache=False,
             )
