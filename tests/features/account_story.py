@@ -67,7 +67,7 @@ class Story:
     async def opened(self, email: str = EMAIL, **more: Any) -> Any:
         """Sign up and answer the mail."""
         await self.done("/auth/sign-up", new_account(email, **more))
-        return await self.done("/auth/verify-email", {"token": await self.token("verify_email")})
+        return await self.done("/auth/verify-email", proof(await self.token("verify_email")))
 
     async def signed_in(self, email: str = EMAIL, **more: Any) -> Any:
         """By cookies, unless `tokens_in` says otherwise."""
@@ -81,6 +81,11 @@ class Story:
 def story_of(control: Control, database: ScratchDatabase) -> Story:
     http = httpx2.AsyncClient(transport=api_with(control), base_url="http://test", timeout=60)
     return Story(control, database, http)
+
+
+def proof(token: str, password: str = PASSWORD) -> dict[str, Any]:
+    """What opens an account: the end of the link, and the password of the sign-up."""
+    return {"token": token, "password": password}
 
 
 def new_account(email: str = EMAIL, **more: Any) -> dict[str, Any]:

@@ -4,11 +4,12 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import psycopg
 import pytest
-from account_story import EMAIL, PASSWORD, Story, new_account, story_of
+from account_story import EMAIL, PASSWORD, Story, new_account, proof, story_of
 from control_client import SettableClock
 
 from bursar.adapters.captcha.fake import FakeCaptcha
@@ -19,6 +20,7 @@ from bursar.rest.control import Control, SignUpPolicy
 from scratch_database import ScratchDatabase
 
 DAY_MS = 86_400_000
+THIEFS = "my own cat sleeps under stairs"
 
 
 @pytest.fixture
@@ -84,22 +86,22 @@ class TestSignUp:
     async def test_opens_once_though_the_link_is_followed_ten_times_at_once(self, story: Story) -> None:
         await story.done("/auth/sign-up", new_account())
         token = await story.token("verify_email")
-        said = await asyncio.gather(*(story.said("/auth/verify-email", {"token": token}) for _ in range(10)))
+        said = await asyncio.gather(*(story.said("/auth/verify-email", proof(token)) for _ in range(10)))
         assert sorted(said) == ["201"] + 9 * ["404 link_refused"]
 
     async def test_ends_with_the_day(self, story: Story, clock: SettableClock) -> None:
         await story.done("/auth/sign-up", new_account())
         token = await story.token("verify_email")
         clock.ahead_ms = DAY_MS
-        assert await story.said("/auth/verify-email", {"token": token}) == "404 link_refused"
+        assert await story.said("/auth/verify-email", proof(token)) == "404 link_refused"
 
     async def test_goes_on_with_the_newest_link_only(self, story: Story) -> None:
         await story.done("/auth/sign-up", new_account(organisation_name=None))
         first = await story.token("verify_email")
         await story.done("/auth/verify-email/resend", {"email": EMAIL})
         second = await story.token("verify_email")
-        assert await story.said("/auth/verify-email", {"token": first}) == "404 link_refused"
-        opened = await story.done("/auth/verify-email", {"token": second})
+        assert await story.said("/auth/verify-email", proof(first)) == "404 link_refused"
+        opened = await story.done("/auth/verify-email", proof(second))
         assert (opened["organisation_id"], opened["key"]) == (None, None)
 
     async def test_keeps_no_token_and_no_password_to_read(self, story: Story) -> None:
@@ -111,6 +113,77 @@ class TestSignUp:
         assert (len(row[0]), row[1]) == (32, None)
         assert stored is not None
         assert stored[0].startswith("$argon2id$v=19$m=8,t=1,p=1$")
+
+
+class TestTwoSignUpsOfOneAddress:
+    """Anybody may type her address: the link proves it is hers, the password which sign-up is."""
+
+    async def test_open_hers_though_a_thiefs_is_the_newest(self, story: Story) -> None:
+        await story.done("/auth/sign-up", new_account())
+        await story.work()
+        await story.elsewhere().done("/auth/sign-up", new_account(password=THIEFS, name="Thief"))
+        await story.work()
+        await story.done("/auth/verify-email/resend", {"email": EMAIL})
+        token = await story.token("verify_email")
+        opened = await story.done("/auth/verify-email", proof(token))
+        assert opened["key"]["secret"].startswith("llm_sk_")
+        stolen = {"email": EMAIL, "password": THIEFS}
+        assert await story.elsewhere().said("/auth/log-in", stolen) == "401 sign_in_refused"
+        await story.signed_in()
+        assert (await story.http.get("/api/v1/me")).json()["name"] == "Mina"
+        with psycopg.connect(story.database.url) as connection:
+            kept = connection.execute(
+                "SELECT password_hash, used_at IS NULL, user_id FROM sign_up"
+            ).fetchall()
+        assert sorted(kept, key=str) == [(None, False, None), (None, False, UUID(opened["user_id"]))]
+
+    async def test_end_with_the_one_that_was_opened(self, story: Story) -> None:
+        await story.done("/auth/sign-up", new_account())
+        first = await story.token("verify_email")
+        await story.done("/auth/sign-up", new_account(password=THIEFS))
+        second = await story.token("verify_email")
+        await story.done("/auth/verify-email", proof(first))
+        for password in (PASSWORD, THIEFS):
+            assert await story.said("/auth/verify-email", proof(second, password)) == "404 link_refused"
+
+    async def test_open_with_a_right_password_only_which_may_be_tried_again(self, story: Story) -> None:
+        await story.done("/auth/sign-up", new_account())
+        token = await story.token("verify_email")
+        for _ in range(3):
+            said = await story.said("/auth/verify-email", proof(token, THIEFS))
+            assert said == "401 sign_up_password_wrong"
+        assert await story.said("/auth/verify-email", {"token": token}) == "422 invalid_request"
+        assert await story.said("/auth/verify-email", proof(token)) == "201"
+
+    async def test_are_not_opened_by_the_password_of_one_that_expired(
+        self, story: Story, clock: SettableClock
+    ) -> None:
+        await story.done("/auth/sign-up", new_account(password=THIEFS))
+        await story.work()
+        clock.ahead_ms = DAY_MS
+        await story.done("/auth/sign-up", new_account())
+        token = await story.token("verify_email")
+        assert await story.said("/auth/verify-email", proof(token, THIEFS)) == "401 sign_up_password_wrong"
+
+    async def test_let_nobody_guess_for_long(self, story: Story) -> None:
+        await story.done("/auth/sign-up", new_account())
+        token = await story.token("verify_email")
+        said = [await story.said("/auth/verify-email", proof(token, THIEFS)) for _ in range(11)]
+        assert said == 10 * ["401 sign_up_password_wrong"] + ["429 too_many_tries"]
+
+    async def test_cost_six_passwords_at_most(self, story: Story) -> None:
+        """As many as anybody lets wait."""
+        with psycopg.connect(story.database.url, autocommit=True) as connection:
+            await story.done("/auth/sign-up", new_account())
+            token = await story.token("verify_email")
+            connection.execute(
+                "INSERT INTO sign_up SELECT gen_random_uuid(), email, password_hash, name, organisation_name,"
+                " locale, time_zone, terms_version, privacy_version, address, NULL, created_at, expires_at"
+                " FROM sign_up, generate_series(1, 20)"
+            )
+        before = story.control.passwords.verified
+        await story.said("/auth/verify-email", proof(token, THIEFS))
+        assert story.control.passwords.verified - before == 6
 
 
 class TestClearingUp:

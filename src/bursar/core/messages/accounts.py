@@ -42,6 +42,13 @@ ACCOUNTS: Final[Mapping[str, tuple[Words, ...]]] = {
             "电子邮件地址或密码错误。",
         ),
     ),
+    "sign_up_password_wrong": (
+        Words(
+            "This is not the password you signed up with. If you forgot it, sign up again.",
+            "가입할 때 정한 비밀번호가 아닙니다. 잊으셨다면 다시 가입하세요.",
+            "这不是您注册时设置的密码。如已忘记，请重新注册。",
+        ),
+    ),
     "second_factor_needed": (
         Words(
             "Send the code of your authenticator, or a recovery code, with the password.",

@@ -15,6 +15,7 @@ from bursar.features.accounts.schemas import (
     RefreshAsked,
     SignedIn,
     SignUpOptions,
+    SignUpProof,
     TokenSent,
     Verified,
 )
@@ -53,11 +54,15 @@ async def sign_up(body: NewAccount, control: Means, visit: Visiting) -> MailOnIt
     "/verify-email",
     status_code=201,
     responses=responses(404, 409),
-    dependencies=[Depends(Public("The link in the mail is the proof."))],
+    dependencies=[Depends(Public("The link in the mail and the password of the sign-up are the proof."))],
 )
-async def verify_email(body: TokenSent, control: Means, visit: Visiting) -> Verified:
-    """Open the account: organisation, wallet and a starter key, whose secret is shown this once."""
-    return await sign_ups.verify(control, body.token.get_secret_value(), visit)
+async def verify_email(body: SignUpProof, control: Means, visit: Visiting) -> Verified:
+    """Open the account: organisation, wallet and a starter key, whose secret is shown this once.
+
+    The link proves the address and the password tells which sign-up of it was one's own; the others are void.
+    """
+    token, password = body.token.get_secret_value(), body.password.get_secret_value()
+    return await sign_ups.verify(control, token, password, visit)
 
 
 @router.post(

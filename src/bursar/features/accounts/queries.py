@@ -1,6 +1,6 @@
 """SQL of accounts. What concerns a person names him; row-level security holds besides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -209,9 +209,7 @@ async def sign_up_by_id(tx: Transaction, sign_up_id: UUID) -> sa.RowMapping | No
 async def waiting_sign_up(tx: Transaction, email: str, now: datetime) -> sa.RowMapping | None:
     """The newest that was not answered yet."""
     question = (
-        _WAITING.where(sign_up.c.email == email, sign_up.c.used_at.is_(None), sign_up.c.expires_at > now)
-        .order_by(sign_up.c.created_at.desc())
-        .limit(1)
+        _WAITING.where(_waits(now), sign_up.c.email == email).order_by(sign_up.c.created_at.desc()).limit(1)
     )
     return (await tx.execute(question)).mappings().one_or_none()
 
@@ -220,16 +218,45 @@ async def change_sign_up(tx: Transaction, sign_up_id: UUID, changes: Mapping[str
     await tx.execute(sa.update(sign_up).where(sign_up.c.id == sign_up_id).values(**changes))
 
 
-async def use_sign_up(tx: Transaction, token_hash: bytes, now: datetime) -> sa.RowMapping | None:
-    """Take its link, which of several at once only one can."""
-    taken = (
-        sa.update(sign_up)
-        .where(sign_up.c.token_hash == token_hash, sign_up.c.used_at.is_(None), sign_up.c.expires_at > now)
-        .values(used_at=now)
-        .returning(sign_up)
+async def sign_up_linked(read: ReadSession, token_hash: bytes, now: datetime) -> sa.RowMapping | None:
+    """Which one a link was mailed for; it is not used up by asking."""
+    question = sa.select(sign_up).where(_waits(now), sign_up.c.token_hash == token_hash)
+    return (await read.execute(question)).mappings().one_or_none()
+
+
+async def other_sign_ups(
+    read: ReadSession, known: sa.RowMapping, now: datetime, *, limit: int
+) -> Sequence[sa.RowMapping]:
+    """Of the same address, newest first."""
+    question = (
+        sa.select(sign_up)
+        .where(_waits(now), sign_up.c.email == known["email"], sign_up.c.id != known["id"])
+        .order_by(sign_up.c.created_at.desc())
+        .limit(limit)
     )
-    found: sa.RowMapping | None = (await tx.execute(taken)).mappings().one_or_none()
-    return found
+    return (await read.execute(question)).mappings().all()
+
+
+async def lock_sign_ups(tx: Transaction, email: str, now: datetime) -> Mapping[UUID, bytes | None]:
+    """Those that wait → what their links hash to; both stay so until `tx` ends."""
+    waiting = (
+        sa.select(sign_up.c.id, sign_up.c.token_hash)
+        .where(_waits(now), sign_up.c.email == email)
+        .order_by(sign_up.c.id)
+        .with_for_update()
+    )
+    return {row.id: row.token_hash for row in (await tx.execute(waiting)).all()}
+
+
+async def void_sign_ups(tx: Transaction, sign_up_ids: Collection[UUID], now: datetime) -> None:
+    """They open nothing any more, and their passwords are forgotten."""
+    await tx.execute(
+        sa.update(sign_up).where(sign_up.c.id.in_(sign_up_ids)).values(used_at=now, password_hash=None)
+    )
+
+
+def _waits(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(sign_up.c.used_at.is_(None), sign_up.c.expires_at > now)
 
 
 async def insert_token(tx: Transaction, row: Mapping[str, Any]) -> None:

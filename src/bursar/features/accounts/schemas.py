@@ -86,6 +86,12 @@ class TokenSent(Body):
     token: Token = Field(description="The end of the link, after `#token=`.")
 
 
+class SignUpProof(TokenSent):
+    """The link proves the address, the password which of its sign-ups is meant."""
+
+    password: Password = Field(description="The one of the sign-up.")
+
+
 class NewPassword(TokenSent):
     password: Password
 

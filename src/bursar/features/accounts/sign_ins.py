@@ -83,7 +83,7 @@ async def log_in(control: Control, asked: Credentials, visit: Visit) -> SignIn:
         SingleSignOnRequired: all of it was right, and his organisation wants him to sign in there.
     """
     email, password = asked.email.lower(), asked.password.get_secret_value()
-    await throttle(control, _tries(email, visit))
+    await throttle(control, password_tries("log_in", email, visit))
     async with control.database.read(accounts=True) as read:
         person = await queries.person_by_email(read, email)
     stored = None if person is None else person["password_hash"]
@@ -145,11 +145,11 @@ def shown(sign_in: SignIn, tokens_in: TokensIn) -> SignedInShown:
     )
 
 
-def _tries(email: str, visit: Visit) -> list[Try]:
+def password_tries(what: str, email: str, visit: Visit) -> list[Try]:
     return [
-        Try("log_in", f"{email} {visit.network}", PER_HOUR, AT_ONCE),
-        Try("log_in_email", email, PER_HOUR_PER_EMAIL, AT_ONCE_PER_EMAIL),
-        Try("log_in_network", visit.network, PER_HOUR_PER_NETWORK, AT_ONCE_PER_NETWORK),
+        Try(what, f"{email} {visit.network}", PER_HOUR, AT_ONCE),
+        Try(f"{what}_email", email, PER_HOUR_PER_EMAIL, AT_ONCE_PER_EMAIL),
+        Try(f"{what}_network", visit.network, PER_HOUR_PER_NETWORK, AT_ONCE_PER_NETWORK),
     ]
 
 

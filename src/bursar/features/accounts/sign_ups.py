@@ -4,17 +4,20 @@ What a stranger asks for does the same work and gets the same answer whether the
 who looks is the worker, afterwards (`tasks`).
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
+import sqlalchemy as sa
 import structlog
 
 from bursar.adapters.captcha import CaptchaUnavailable
+from bursar.db.engine import Transaction
 from bursar.db.outbox import publish
 from bursar.features.accounts import queries
 from bursar.features.accounts.password_rules import check_password
 from bursar.features.accounts.schemas import CaptchaShown, NewAccount, SignUpOptions, StarterKey, Verified
+from bursar.features.accounts.sign_ins import password_tries
 from bursar.rest.account_opening import NewPerson, open_account, open_organisation
 from bursar.rest.control import Control
 from bursar.rest.mail_domains import SHARED_DOMAINS, check_domain, domain_of
@@ -34,6 +37,9 @@ MAILS_AT_ONCE: Final = 3
 
 MAILS_PER_HOUR_PER_NETWORK: Final = 60
 MAILS_AT_ONCE_PER_NETWORK: Final = 20
+OTHERS_TRIED_MAX: Final = 5
+"""Sign-ups of an address whose password is compared besides the link's own: each costs an argon2 hash. Whom
+strangers crowd out of them has the link of his own sign-up, or signs up again."""
 
 
 class SignUpClosed(Forbidden):
@@ -73,6 +79,16 @@ class LinkRefused(NotFound):
 
     def __init__(self) -> None:
         super().__init__("This link was used before, has expired or never was: ask for a new one.")
+
+
+class SignUpPasswordWrong(Refusal):
+    """The link is right: of which of its sign-ups the password is not is not told."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    code = "sign_up_password_wrong"
+
+    def __init__(self) -> None:
+        super().__init__("This is not the password you signed up with. If you forgot it, sign up again.")
 
 
 def options(control: Control) -> SignUpOptions:
@@ -145,18 +161,19 @@ async def ask_worker(control: Control, topic: str, email: str, captcha: str, vis
         await publish(tx, topic, payload, now=now)
 
 
-async def verify(control: Control, token: str, visit: Visit) -> Verified:
-    """Open the account: the mail was answered.
+async def verify(control: Control, token: str, password: str, visit: Visit) -> Verified:
+    """Open the account: the mail was answered, by who knows the password of a sign-up of its address.
+
+    Strangers may have signed up with the address, too, so the link alone does not say whose password opens.
 
     Raises:
         LinkRefused: used, expired, or none.
+        SignUpPasswordWrong, TooManyTries, PasswordsBusy: the link can be used again.
         EmailTaken: somebody opened an account with this address since.
     """
-    now = control.edge.now()
+    row = await _meant(control, digest_of(token), password, visit)
     async with control.database.transaction(accounts=True, actor=visit.as_actor()) as tx:
-        row = await queries.use_sign_up(tx, digest_of(token), now)
-        if row is None:
-            raise LinkRefused
+        await _take(tx, row, digest_of(token), control.edge.now())
         person = NewPerson(
             email=row["email"],
             name=row["name"],
@@ -168,13 +185,41 @@ async def verify(control: Control, token: str, visit: Visit) -> Verified:
             password_hash=row["password_hash"],
         )
         user_id = await open_account(tx, control, person)
-        await queries.change_sign_up(tx, row["id"], {"user_id": user_id, "password_hash": None})
+        await queries.change_sign_up(tx, row["id"], {"user_id": user_id})
         if row["organisation_name"] is None:
             return Verified(user_id=user_id, organisation_id=None, key=None)
         opened = await open_organisation(tx, control, user_id, person, name=row["organisation_name"])
     log.info("account.opened", user_id=str(user_id), organisation_id=str(opened.organisation_id))
     key = StarterKey(id=opened.key_id, secret=opened.secret)
     return Verified(user_id=user_id, organisation_id=opened.organisation_id, key=key)
+
+
+async def _meant(control: Control, digest: bytes, password: str, visit: Visit) -> sa.RowMapping:
+    """Which waiting sign-up the password is of: the link's own, or another of its address.
+
+    Raises:
+        LinkRefused, SignUpPasswordWrong, TooManyTries, PasswordsBusy
+    """
+    now = control.edge.now()
+    async with control.database.read(accounts=True) as read:
+        linked = await queries.sign_up_linked(read, digest, now)
+        if linked is None:
+            raise LinkRefused
+        others = await queries.other_sign_ups(read, linked, now, limit=OTHERS_TRIED_MAX)
+    await throttle(control, password_tries("sign_up_proof", linked["email"], visit))
+    for row in (linked, *others):
+        if await control.passwords.verify(row["password_hash"], password):
+            return row
+    log.info("sign_up.password_wrong", network=visit.network)
+    raise SignUpPasswordWrong
+
+
+async def _take(tx: Transaction, meant: sa.RowMapping, digest: bytes, now: datetime) -> None:
+    """Use the link up, with every sign-up of its address. Raises `LinkRefused`: somebody was quicker."""
+    waiting = await queries.lock_sign_ups(tx, meant["email"], now)
+    if meant["id"] not in waiting or digest not in waiting.values():
+        raise LinkRefused
+    await queries.void_sign_ups(tx, waiting.keys(), now)
 
 
 def check_terms(control: Control, terms_version: str, privacy_version: str) -> None:
