@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from bursar.features.accounts.password_rules import PASSWORD_LENGTH_MAX, PasswordWeak, check_password
+from bursar.features.accounts.password_rules import PasswordWeak, check_password
+from bursar.rest.fields import PASSWORD_LENGTH_MAX
 
 ABOUT_HIM = ("mina@harbour.example", "Mina", "Harbour Ltd")
 LOOK_ALIKES = "4@8({[<3691!|0$5+7%2"

@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import people
@@ -16,6 +17,7 @@ from bursar.features.sign_in.attempts import ATTEMPT_COOKIE, Starter
 from bursar.rest.control import Control, SignUpPolicy
 from scratch_database import ScratchDatabase
 
+PASSWORD = "a quiet zebra paints the harbour"
 TEN_MINUTES_MS = 600_000
 DOOR = "https://door.example/"
 STARTS = "/api/v1/auth/providers/google/start"
@@ -24,6 +26,14 @@ STARTS = "/api/v1/auth/providers/google/start"
 @pytest.fixture
 def story(control: Control, database: ScratchDatabase) -> Story:
     return Story.begin(control, database)
+
+
+def told_of_links(story: Story) -> list[Any]:
+    """To whom, of which source, with which address there."""
+    return story.asked(
+        "SELECT payload ->> 'to', payload -> 'values' ->> 'provider', payload -> 'values' ->> 'identity'"
+        " FROM outbox WHERE topic = 'mail' AND payload ->> 'template' = 'identity_linked' ORDER BY id"
+    )
 
 
 class TestSigningUp:
@@ -119,6 +129,35 @@ class TestLinking:
         back = await other.come_back(begun.json()["authorization_url"], bea)
         assert (back.status_code, back.json()["code"]) == (400, "attempt_invalid")
         assert story.asked("SELECT count(*) FROM linked_identity WHERE source = 'github'") == [(0,)]
+
+    async def test_on_purpose_asks_for_the_password(self, story: Story) -> None:
+        """Or whoever sits before his open screen for a moment could come back for ever."""
+        assert await story.sign_in(**ACCEPTED) == "/"
+        story.asked("UPDATE app_user SET password_hash = %s", await story.control.passwords.hash(PASSWORD))
+        for proof in ({}, {"current_password": "a guess"}):
+            refused = await story.post("/me/identities", {"provider": "github", **proof})
+            assert (refused.status_code, refused.json()["code"]) == (403, "password_wrong")
+        right = {"provider": "github", "current_password": PASSWORD}
+        assert (await story.post("/me/identities", right)).status_code == 200
+
+    async def test_on_purpose_asks_who_has_no_password_for_a_fresh_sign_in(self, story: Story) -> None:
+        assert await story.sign_in(**ACCEPTED) == "/"
+        story.asked("UPDATE session SET created_at = created_at - interval '16 minutes'")
+        refused = await story.post("/me/identities", {"provider": "github"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "sign_in_again")
+
+    async def test_is_mailed_to_whose_account_it_opens(self, story: Story) -> None:
+        await people.make_person(story.control, email="ana@people.example")
+        octocat = replace(ANA, subject="583231", email="private@other.example")
+        assert await story.sign_in() == "/"
+        assert told_of_links(story) == [("ana@people.example", "Google", "ana@people.example")]
+        begun = await story.post("/me/identities", {"provider": "github"})
+        await story.come_back(begun.json()["authorization_url"], octocat)
+        assert told_of_links(story)[1:] == [("ana@people.example", "GitHub", "private@other.example")]
+        assert await story.elsewhere().sign_in() == "/"
+        fresh = replace(ANA, subject="new", email="new@people.example")
+        assert await story.elsewhere().sign_in(fresh, **ACCEPTED) == "/"
+        assert len(told_of_links(story)) == 2
 
 
 class TestAttempt:

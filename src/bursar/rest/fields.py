@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 NAME_LENGTH_MAX = 100
 TEXT_LENGTH_MAX = 500
 MODEL_LENGTH_MAX = 128
 AMOUNT_LENGTH_MAX = 40
 NETWORK_LENGTH_MAX = 64
+# What is longer is hashed no better; NIST SP 800-63B asks for at least 64.
+PASSWORD_LENGTH_MAX = 128
 # RFC 5321: the longest address a mail server must take.
 EMAIL_LENGTH_MAX = 254
 EMAIL_SHAPE = re.compile(r"^[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]+\.[^\s@<>()\[\],;:\\\"]{2,}$")
@@ -26,6 +28,11 @@ def printable(text: str) -> str:
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
         raise ValueError("must not contain control characters")
     return text
+
+
+def printable_secret(secret: SecretStr) -> SecretStr:
+    printable(secret.get_secret_value())
+    return secret
 
 
 def email_address(text: str) -> str:
@@ -63,6 +70,9 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH_MAX),
     AfterValidator(printable),
+]
+Password = Annotated[
+    SecretStr, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(printable_secret)
 ]
 Text = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=TEXT_LENGTH_MAX), AfterValidator(printable)

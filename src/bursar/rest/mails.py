@@ -111,6 +111,17 @@ class PasswordChanged(MailValues):
     name: Line | None = None
 
 
+class IdentityLinked(MailValues):
+    """Another way into somebody's account."""
+
+    template = "identity_linked"
+    provider: Line = Field(description="Where he signs in: Google, his organisation's single sign-on.")
+    identity: Email = Field(description="The address that was proven there.")
+    at: Moment
+    link: Link = Field(description="Where linked identities are listed and taken away.")
+    name: Line | None = None
+
+
 class Invite(MailValues):
     template = "invite"
     organisation: Line
@@ -262,6 +273,7 @@ KINDS: Final[Mapping[str, type[MailValues]]] = {
         ChangeEmail,
         EmailChanged,
         PasswordChanged,
+        IdentityLinked,
         Invite,
         NewDevice,
         KeyCreated,

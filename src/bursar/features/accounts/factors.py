@@ -8,12 +8,10 @@ import segno
 import structlog
 
 from bursar.features.accounts import queries
-from bursar.features.accounts.passwords import prove
 from bursar.features.accounts.schemas import (
     FactorConfirmed,
     FactorOn,
     NewFactor,
-    Proof,
     ProofAndCode,
     RecoveryCodes,
 )
@@ -21,6 +19,7 @@ from bursar.features.accounts.sign_ins import shown
 from bursar.rest.callers import Caller
 from bursar.rest.control import Control
 from bursar.rest.problems import Conflict
+from bursar.rest.proofs import Proof, prove
 from bursar.rest.second_factors import (
     SecondFactorRefused,
     forget_second_factor,

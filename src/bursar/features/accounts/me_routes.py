@@ -15,7 +15,6 @@ from bursar.features.accounts.schemas import (
     PasswordChange,
     Person,
     PersonChange,
-    Proof,
     ProofAndCode,
     RecoveryCodes,
     Sessions,
@@ -25,6 +24,7 @@ from bursar.rest.callers import Calling, SignedIn
 from bursar.rest.control import Means
 from bursar.rest.cookies import set_cookies
 from bursar.rest.problems import responses
+from bursar.rest.proofs import Proof
 from bursar.rest.transactions import AccountsTx, PersonRead
 from bursar.rest.visits import Visiting
 

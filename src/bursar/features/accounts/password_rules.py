@@ -9,9 +9,6 @@ from zxcvbn_rs_py import zxcvbn
 from bursar.rest.problems import Invalid
 
 PASSWORD_LENGTH_MIN: Final = 10
-PASSWORD_LENGTH_MAX: Final = 128
-"""What is longer is hashed no better; NIST SP 800-63B asks for at least 64."""
-
 JUDGED_LENGTH_MAX: Final = 24
 """zxcvbn's work grows faster than the cube of the length: a second for 128 characters, in which the server
 does nothing else, for any stranger. So a long password is judged in pieces, and is as good as its best."""

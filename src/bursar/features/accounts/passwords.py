@@ -1,6 +1,5 @@
-"""Forgotten and changed passwords, changed mail addresses, and proving that it is really he."""
+"""Forgotten and changed passwords, changed mail addresses."""
 
-from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -9,14 +8,14 @@ from bursar.db.outbox import publish
 from bursar.features.accounts import queries
 from bursar.features.accounts.notices import tell_email_changed, tell_password_changed
 from bursar.features.accounts.password_rules import check_password
-from bursar.features.accounts.schemas import EmailChange, PasswordChange, Proof
+from bursar.features.accounts.schemas import EmailChange, PasswordChange
 from bursar.features.accounts.sign_ups import MAILS_AT_ONCE, MAILS_PER_HOUR, LinkRefused
 from bursar.rest.account_opening import EmailTaken
 from bursar.rest.callers import Caller
 from bursar.rest.captured_domains import check_may_move
 from bursar.rest.control import Control
 from bursar.rest.mail_domains import check_domain
-from bursar.rest.problems import Forbidden
+from bursar.rest.proofs import prove
 from bursar.rest.secret_text import digest_of
 from bursar.rest.sign_ins import end_sessions
 from bursar.rest.throttles import Try, throttle
@@ -26,44 +25,6 @@ log = structlog.get_logger(__name__)
 
 RESET_WANTED: Final = "accounts.reset_wanted"
 EMAIL_CHANGE_WANTED: Final = "accounts.email_change_wanted"
-PROOFS_PER_HOUR: Final = 60
-PROOFS_AT_ONCE: Final = 10
-FRESH_FOR: Final = timedelta(minutes=15)
-"""Who has no password proves himself by having signed in within it."""
-
-
-class PasswordWrong(Forbidden):
-    code = "password_wrong"
-
-    def __init__(self) -> None:
-        super().__init__("This is not your password.")
-
-
-class SignInAgain(Forbidden):
-    code = "sign_in_again"
-
-    def __init__(self) -> None:
-        super().__init__("Your sign-in is too old for this: sign in again.")
-
-
-async def prove(control: Control, calling: Caller, proof: Proof) -> None:
-    """Is it he, and not who sits before his open screen?
-
-    Raises:
-        PasswordWrong, SignInAgain, TooManyTries, PasswordsBusy
-    """
-    async with control.database.read(accounts=True) as read:
-        person = await queries.person_by_id(read, calling.id)
-        assert calling.session_id is not None  # noqa: S101 - the route's policy is SignedIn
-        began = await queries.session_began(read, calling.id, calling.session_id)
-    if person["password_hash"] is None:
-        if began is None or control.edge.now() - began > FRESH_FOR:
-            raise SignInAgain
-        return
-    await throttle(control, [Try("proof", str(calling.id), PROOFS_PER_HOUR, PROOFS_AT_ONCE)])
-    said = "" if proof.current_password is None else proof.current_password.get_secret_value()
-    if not await control.passwords.verify(person["password_hash"], said):
-        raise PasswordWrong
 
 
 async def reset(control: Control, token: str, password: str, visit: Visit) -> None:

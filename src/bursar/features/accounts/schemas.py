@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstrai
 
 from bursar.core.messages import Language
 from bursar.core.permissions import MemberRole, OperatorRole
-from bursar.features.accounts.password_rules import PASSWORD_LENGTH_MAX
-from bursar.rest.fields import Body, Email, Name, printable
+from bursar.rest.fields import Body, Email, Name, Password, printable_secret
+from bursar.rest.proofs import Proof
 
 SECRET_LENGTH_MAX = 200
 CAPTCHA_LENGTH_MAX = 8_192
@@ -19,11 +19,6 @@ VERSION_LENGTH_MAX = 50
 CHOICES_MAX = 50
 
 TokensIn = Literal["cookies", "body"]
-
-
-def printable_secret(secret: SecretStr) -> SecretStr:
-    printable(secret.get_secret_value())
-    return secret
 
 
 @cache
@@ -38,9 +33,6 @@ def known_zone(name: str) -> str:
     return name
 
 
-Password = Annotated[
-    SecretStr, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(printable_secret)
-]
 Token = Annotated[
     SecretStr, Field(min_length=1, max_length=SECRET_LENGTH_MAX), AfterValidator(printable_secret)
 ]
@@ -193,12 +185,6 @@ class PersonChange(Body):
 class TermsAccepted(Body):
     terms_version: Version
     privacy_version: Version
-
-
-class Proof(Body):
-    """That it is really he: his password. Who has none signs in again."""
-
-    current_password: Password | None = None
 
 
 class PasswordChange(Proof):

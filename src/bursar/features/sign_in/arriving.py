@@ -26,6 +26,7 @@ from bursar.rest.captured_domains import check_not_captured
 from bursar.rest.control import Control
 from bursar.rest.fields import NAME_LENGTH_MAX, printable
 from bursar.rest.mail_domains import SHARED_DOMAINS, check_domain, domain_of
+from bursar.rest.mails import IdentityLinked, ask_for_mail
 from bursar.rest.problems import Conflict, Forbidden
 from bursar.rest.throttles import Try, throttle
 from bursar.rest.visits import Visit
@@ -97,6 +98,8 @@ async def arrive(tx: Transaction, control: Control, arrival: Arrival) -> Arrived
         await _check_capture(tx, arrival, known)
         account, starter_key = (known, None) if known else await _made(tx, control, arrival)
     await _link(tx, control, arrival, account)
+    if linked is None and (arrival.begun.linking is not None or by_email is not None):
+        await _tell_linked(tx, control, arrival, account)
     if arrival.chosen.connection is not None:
         await _join(tx, control, arrival, arrival.chosen.connection, account)
     return Arrived(account=account, starter_key=starter_key)
@@ -193,6 +196,20 @@ async def _link(tx: Transaction, control: Control, arrival: Arrival, account: Ac
     }
     if await queries.link(tx, row) != account.id:
         raise SignInRaced
+
+
+async def _tell_linked(tx: Transaction, control: Control, arrival: Arrival, account: Account) -> None:
+    """To his address here: whoever got hold of his account must not keep a key to it in silence."""
+    person, now = await queries.addressee(tx, account.id), control.edge.now()
+    values = IdentityLinked(
+        provider=arrival.chosen.source.name,
+        identity=arrival.email,
+        at=now,
+        link=f"{control.policy.public_url}/account/identities",
+        name=person["name"] or None,
+    )
+    intent = f"identity_linked:{control.edge.new_id()}"
+    await ask_for_mail(tx, values, to=person["email"], locale=person["locale"], intent=intent, now=now)
 
 
 async def _join(

@@ -25,6 +25,7 @@ from bursar.rest.callers import Caller, Calling, SignedIn, may
 from bursar.rest.control import Means
 from bursar.rest.idempotency import Once
 from bursar.rest.problems import responses
+from bursar.rest.proofs import prove
 from bursar.rest.transactions import OperatorRead, OperatorTx, OrganisationRead, OrganisationTx
 from bursar.rest.visits import Visiting
 
@@ -47,7 +48,8 @@ async def list_linked_identities(calling: Calling, control: Means) -> list[Linke
 async def begin_linking(
     body: NewLink, response: Response, calling: Calling, control: Means, visit: Visiting
 ) -> LinkBegun:
-    """Link another way to sign in: send the browser where the answer says."""
+    """Link another way to sign in, by the proof that a new password wants: send the browser where it says."""
+    await prove(control, calling, body)
     chosen = await sources.chosen_provider(control, body.provider)
     wish = service.Wish(return_to=body.return_to)
     leaving = await service.leave(control, chosen, visit, wish, linking=calling)

@@ -111,6 +111,12 @@ async def account_by_id(tx: Transaction, user_id: UUID) -> sa.RowMapping | None:
     return (await tx.execute(_ACCOUNT.where(app_user.c.id == user_id))).mappings().one_or_none()
 
 
+async def addressee(tx: Transaction, user_id: UUID) -> sa.RowMapping:
+    """Whom a mail goes to."""
+    question = sa.select(app_user.c.email, app_user.c.name, app_user.c.locale)
+    return (await tx.execute(question.where(app_user.c.id == user_id))).mappings().one()
+
+
 async def insert_person(tx: Transaction, row: Mapping[str, Any]) -> bool:
     """False when somebody has the address by now."""
     made = insert(app_user).values(**row).on_conflict_do_nothing().returning(app_user.c.id)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstrai
 
 from bursar.core.permissions import GIVEN_ROLES, MemberRole
 from bursar.rest.fields import Body, Email, Moment, Name, printable
+from bursar.rest.proofs import Proof
 
 ISSUER_LENGTH_MAX: Final = 300
 CLIENT_LENGTH_MAX: Final = 500
@@ -132,7 +133,7 @@ class LinkedIdentity(BaseModel):
     used_at: Moment
 
 
-class NewLink(Body):
+class NewLink(Proof):
     """Where else to sign in from now on."""
 
     provider: Slug
