@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from control_client import Client, SettableClock
 
 from bursar.db.tables import api_key
+from bursar.features.keys.routes import CHANGES_AT_ONCE
 from bursar.features.keys.service import KEYS_MAX
 from bursar.rest.control import Control
 from scratch_database import ScratchDatabase
@@ -117,6 +118,19 @@ class TestRevokeKey:
         assert await client.post(f"{path}/{made['id']}/revoke", status=200) == revoked
         for method, rest, body in [("PATCH", "", {"name": "y"}), ("POST", "/rotate", {})]:
             assert await client.refused(method, f"{path}/{made['id']}{rest}", body) == "409 key_not_usable"
+
+    async def test_is_told_no_oftener_than_people_and_scripts_need(
+        self, client: Client, path: str, clock: SettableClock
+    ) -> None:
+        made = await client.post(path, {"name": "server"})
+        revoke = f"/api/v1{path}/{made['id']}/revoke"
+        statuses = [(await client.http.post(revoke)).status_code for _ in range(2 * CHANGES_AT_ONCE)]
+        assert statuses[: CHANGES_AT_ONCE - 1] == [200] * (CHANGES_AT_ONCE - 1)
+        assert 429 in statuses
+        other = (await client.post("/organisations", {"name": "Other"}))["id"]
+        await client.post(f"/organisations/{other}/keys", {"name": "server"})
+        clock.ahead_ms = 600_000
+        await client.post(path, {"name": "server"})
 
     async def test_of_another_organisation_is_not_found(self, client: Client, path: str) -> None:
         made = await client.post(path, {"name": "server"})

@@ -21,7 +21,9 @@ from bursar.db.connect import Role
 from bursar.db.engine import Database
 from bursar.db.outbox import deliver
 from bursar.db.tables import outbox, webhook_delivery, webhook_message, webhook_secret
+from bursar.features.webhooks.routes import TESTS_AT_ONCE
 from bursar.features.webhooks.sending import CLAIM_LIFE, PER_ENDPOINT_MAX, PER_ROUND_MAX, Dispatcher
+from bursar.features.webhooks.service import send_test
 from bursar.features.webhooks.tasks import KEPT_FOR, fanning_out, forget
 from bursar.rest.control import Control
 from scratch_database import ScratchDatabase
@@ -57,6 +59,13 @@ class Post:
 
     async def test(self, hook: str) -> None:
         await self.client.post(f"{hook}/test", status=202)
+
+    async def tests(self, hook: str, number: int) -> None:
+        """More than a customer may ask for at once."""
+        organisation_id, endpoint_id = UUID(self.organisation_id), UUID(hook.rpartition("/")[2])
+        async with self.control.database.transaction(organisation=organisation_id) as tx:
+            for _ in range(number):
+                await send_test(tx, organisation_id, endpoint_id, control=self.control)
 
     async def fan_out(self) -> int:
         return await deliver(
@@ -229,14 +238,22 @@ class TestWebhooks:
         await post.client.call("DELETE", hook)
         assert len(await post.client.get(post.path)) == 19
 
+    async def test_are_tried_no_oftener_than_a_person_needs(self, post: Post) -> None:
+        hook = await post.endpoint()
+        for _ in range(TESTS_AT_ONCE):
+            await post.test(hook)
+        assert await post.client.refused("POST", f"{hook}/test") == "429 too_many_tries"
+        post.clock.ahead_ms = 61_000
+        await post.test(hook)
+
 
 class TestWorker:
     async def test_shares_what_waits_and_takes_up_what_another_left(self, post: Post) -> None:
         slow, quick = HERE, "https://quick.example/"
         post.sender.answers[quick] = THANKS
         hooks = [await post.endpoint(url) for url in (slow, quick)]
-        for hook in [hooks[0]] * 17 + [hooks[1]]:
-            await post.test(hook)
+        await post.tests(hooks[0], 17)
+        await post.test(hooks[1])
         await post.fan_out()
         assert await post.dispatcher.run()
         # However much waits for one endpoint, another's is not behind it.
@@ -261,8 +278,7 @@ class TestWorker:
             for number in range(PER_ROUND_MAX // PER_ENDPOINT_MAX + 1)
         ]
         for hook in greedy:
-            for _ in range(PER_ENDPOINT_MAX):
-                await post.test(hook)
+            await post.tests(hook, PER_ENDPOINT_MAX)
         await post.fan_out()
         post.clock.ahead_ms += 1_000
         modest = await post.client.post("/organisations", {"name": "Modest"})

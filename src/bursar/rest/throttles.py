@@ -1,4 +1,4 @@
-"""How often strangers may try something: by network, by mail address, by domain.
+"""How often something may be tried: by network, mail address or domain of a stranger, by organisation.
 
 Counted in the Redis that programs share, when there is one, else in this process. A Redis that is away is
 no reason to let everybody try as often as he likes: this process then counts by itself.
@@ -6,19 +6,25 @@ no reason to let everybody try as often as he likes: this process then counts by
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import structlog
+from fastapi import Depends, params
 
 from bursar.core.limits import Check, Kind
-from bursar.rest.control import Control
+from bursar.rest.control import Control, Means
 from bursar.rest.problems import Refusal
 
 log = structlog.get_logger(__name__)
 
 SECONDS_PER_MINUTE: Final = 60
 SECONDS_PER_HOUR: Final = 3_600
+MAILS_PER_HOUR: Final = 6
+MAILS_AT_ONCE: Final = 3
+"""To one address, whoever asks: a person needs one or two; more is a way to fill somebody's mailbox."""
 
 
 class TooManyTries(Refusal):
@@ -40,6 +46,29 @@ class Try(NamedTuple):
     who: str
     per_hour: int
     burst: int
+
+
+def mail_to(address: str) -> Try:
+    """A mail to somebody who did not ask for it, as far as we know. `address` in lower case."""
+    return Try("mail_to", address, MAILS_PER_HOUR, MAILS_AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class ByOrganisation:
+    """A route's dependency: what all members of the path's organisation do together, and operators for it."""
+
+    what: str
+    per_hour: int
+    burst: int
+
+    async def __call__(self, organisation_id: UUID, control: Means) -> None:
+        """Raises `TooManyTries`."""
+        await throttle(control, [Try(self.what, str(organisation_id), self.per_hour, self.burst)])
+
+
+def at_most(what: str, *, per_hour: int, burst: int) -> list[params.Depends]:
+    """Of a route's `dependencies`, after its policy: who may not is not counted."""
+    return [Depends(ByOrganisation(what, per_hour, burst))]
 
 
 async def throttle(control: Control, tries: Sequence[Try]) -> None:

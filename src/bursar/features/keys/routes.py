@@ -1,5 +1,6 @@
 """HTTP of API keys. Everything runs as the organisation itself: row-level security sees no other's keys."""
 
+from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -12,12 +13,25 @@ from bursar.rest.control import Means
 from bursar.rest.idempotency import Once
 from bursar.rest.paging import Page, Paging
 from bursar.rest.problems import responses
+from bursar.rest.throttles import at_most
 from bursar.rest.transactions import OrganisationRead, OrganisationTx
 
 router = APIRouter(prefix="/organisations/{organisation_id}/keys", tags=["keys"])
 
+CHANGES_PER_HOUR: Final = 600
+"""Made, rotated and revoked keys of one organisation: more than twice what a thousand busy people's
+organisations do. Each is told to every gateway, mailed and sent to webhooks."""
 
-@router.post("", status_code=201, responses=responses(404, 409), dependencies=may(Permission.KEYS_MANAGE))
+CHANGES_AT_ONCE: Final = 60
+"""A script that gives every program of a company its key; a longer one waits as `Retry-After` says."""
+
+CHANGES = [
+    *may(Permission.KEYS_MANAGE),
+    *at_most("key_changes", per_hour=CHANGES_PER_HOUR, burst=CHANGES_AT_ONCE),
+]
+
+
+@router.post("", status_code=201, responses=responses(404, 409, 429), dependencies=CHANGES)
 async def create_key(
     organisation_id: UUID, body: NewKey, tx: OrganisationTx, calling: Calling, once: Once
 ) -> IssuedKey:
@@ -71,7 +85,7 @@ async def change_key(  # noqa: PLR0913 - who changes what of which key
     )
 
 
-@router.post("/{key_id}/revoke", responses=responses(404), dependencies=may(Permission.KEYS_MANAGE))
+@router.post("/{key_id}/revoke", responses=responses(404, 429), dependencies=CHANGES)
 async def revoke_key(organisation_id: UUID, key_id: UUID, tx: OrganisationTx, control: Means) -> Key:
     """Stop a key for good, within a second."""
     return await service.revoke_key(tx, organisation_id, key_id, edge=control.edge)
@@ -80,8 +94,8 @@ async def revoke_key(organisation_id: UUID, key_id: UUID, tx: OrganisationTx, co
 @router.post(
     "/{key_id}/rotate",
     status_code=201,
-    responses=responses(404, 409),
-    dependencies=may(Permission.KEYS_MANAGE),
+    responses=responses(404, 409, 429),
+    dependencies=CHANGES,
 )
 async def rotate_key(  # noqa: PLR0913 - who turns which key how
     *,

@@ -1,5 +1,6 @@
 """HTTP of outgoing webhooks. Everything runs as the organisation itself."""
 
+from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -24,11 +25,18 @@ from bursar.rest.control import Means
 from bursar.rest.idempotency import Once
 from bursar.rest.paging import Page, Paging
 from bursar.rest.problems import responses
+from bursar.rest.throttles import at_most
 from bursar.rest.transactions import OrganisationRead, OrganisationTx
 
 router = APIRouter(prefix="/organisations/{organisation_id}/webhooks", tags=["webhooks"])
 ONE = "/{endpoint_id}"
 READ, MANAGE = may(Permission.WEBHOOKS_READ), may(Permission.WEBHOOKS_MANAGE)
+
+TESTS_PER_HOUR: Final = 60
+TESTS_AT_ONCE: Final = 10
+"""Of one organisation. A person tries an address a few times; each try calls somebody else's server."""
+
+TESTS = [*MANAGE, *at_most("webhook_tests", per_hour=TESTS_PER_HOUR, burst=TESTS_AT_ONCE)]
 
 
 @router.post("", status_code=201, responses=responses(404, 409), dependencies=MANAGE)
@@ -81,7 +89,7 @@ async def rotate_webhook_secret(
     )
 
 
-@router.post(ONE + "/test", status_code=202, responses=responses(404, 409), dependencies=MANAGE)
+@router.post(ONE + "/test", status_code=202, responses=responses(404, 409, 429), dependencies=TESTS)
 async def test_webhook(
     organisation_id: UUID, endpoint_id: UUID, tx: OrganisationTx, control: Means
 ) -> TestAsked:
