@@ -172,6 +172,23 @@ class TestInvite:
         assert await admin.refused("POST", f"{place}/invitations", body) == "429 invited_too_often"
         assert await accepted(new, post.token()) == "viewer"
 
+    async def test_nor_for_many_organisations_to_fill_one_mailbox(
+        self, clock: SettableClock, client: Client, anonymous: httpx2.AsyncClient
+    ) -> None:
+        body = {"email": "victim@acme.example", "role": "owner"}
+        places = [(await client.post("/organisations", {"name": f"Bomber {n}"}))["id"] for n in range(4)]
+        made = [await client.post(f"/organisations/{place}/invitations", body) for place in places[:3]]
+        last = f"/organisations/{places[3]}/invitations"
+        assert await client.refused("POST", last, body) == "429 too_many_tries"
+        asked = await anonymous.post("/api/v1/auth/verify-email/resend", json={"email": body["email"]})
+        assert asked.status_code == 429  # all mails to him are counted together
+        other = {"email": "other@acme.example", "role": "owner"}
+        await client.post(last, other)
+        clock.ahead_ms = 11 * MINUTE_MS
+        await client.call("POST", f"/organisations/{places[0]}/invitations/{made[0]['id']}/resend")
+        again = f"/organisations/{places[1]}/invitations/{made[1]['id']}/resend"
+        assert await client.refused("POST", again) == "429 too_many_tries"
+
 
 class TestAccept:
     async def test_works_once_whoever_tries_again(self, post: Post, admin: Client, place: str) -> None:
@@ -230,6 +247,44 @@ class TestAccept:
         await giver.post(f"{place}/invitations", body)
         post.change("UPDATE membership SET role = 'viewer' WHERE user_id = %s", giver_id)
         assert await accepted(new, post.token()) == "404 invitation_invalid"
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE operator_token SET revoked_at = now()",
+            "UPDATE operator_token SET expires_at = now()",
+            "UPDATE operator_token SET role = 'support'",
+        ],
+    )
+    async def test_gives_nothing_of_an_operators_token_that_is_gone(
+        self, client: Client, post: Post, place: str, change: LiteralString
+    ) -> None:
+        await client.post(f"{place}/invitations", {"email": "new@acme.example", "role": "owner"})
+        new, token = await post.reader("new@acme.example"), post.token()
+        post.change(change)
+        assert await accepted(new, token) == "404 invitation_invalid"
+        post.change("UPDATE operator_token SET revoked_at = NULL, expires_at = NULL, role = 'superadmin'")
+        assert await accepted(new, token) == "owner"
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE app_user SET operator_role = NULL WHERE operator_role IS NOT NULL",
+            "UPDATE app_user SET operator_role = 'finance' WHERE operator_role IS NOT NULL",
+            "UPDATE app_user SET status = 'disabled' WHERE operator_role IS NOT NULL",
+        ],
+    )
+    async def test_gives_nothing_of_an_operator_who_is_none_any_more(
+        self, clock: SettableClock, client: Client, post: Post, place: str, change: LiteralString
+    ) -> None:
+        operator = await people.operator(post.control, OperatorRole.SUPERADMIN)
+        made = await operator.post(f"{place}/invitations", {"email": "new@acme.example", "role": "owner"})
+        new = await post.reader("new@acme.example")
+        post.change(change)
+        assert await accepted(new, post.token()) == "404 invitation_invalid"
+        clock.ahead_ms = MINUTE_MS
+        await client.call("POST", f"{place}/invitations/{made['id']}/resend")  # now it is the token's
+        assert await accepted(new, post.token()) == "owner"
 
     async def test_joins_no_closed_organisation(
         self, client: Client, admin: Client, post: Post, place: str

@@ -14,6 +14,8 @@ invitation = sa.Table(
     text("role"),
     sa.Column("token_hash", BYTEA, nullable=False),
     uuid("invited_by", references("app_user.id"), nullable=True),
+    uuid("operator_id", references("app_user.id"), nullable=True),
+    uuid("operator_token_id", references("operator_token.id"), nullable=True),
     moment("created_at"),
     moment("sent_at"),
     sa.Column("sent_count", sa.Integer, nullable=False, server_default="1"),
@@ -31,6 +33,14 @@ invitation = sa.Table(
     ),
     sa.Index("invitation_organisation_id_idx", "organisation_id", "sent_at"),
     sa.Index("invitation_invited_by_idx", "invited_by", postgresql_where=sa.text("invited_by IS NOT NULL")),
+    sa.Index(
+        "invitation_operator_id_idx", "operator_id", postgresql_where=sa.text("operator_id IS NOT NULL")
+    ),
+    sa.Index(
+        "invitation_operator_token_id_idx",
+        "operator_token_id",
+        postgresql_where=sa.text("operator_token_id IS NOT NULL"),
+    ),
     sa.Index(
         "invitation_accepted_by_idx", "accepted_by", postgresql_where=sa.text("accepted_by IS NOT NULL")
     ),

@@ -9,10 +9,10 @@ from bursar.core.permissions import OperatorRole
 from bursar.db.engine import Transaction
 from bursar.entrypoints.commands.finding import organisation_id
 from bursar.entrypoints.commands.session import transact
-from bursar.rest.callers import Caller
+from bursar.rest.callers import BY_HAND_ID, Caller
 from bursar.rest.control import Control
 
-HAND = Caller(id=UUID(int=0), name="command line", operator_role=OperatorRole.SUPERADMIN)
+HAND = Caller(id=BY_HAND_ID, name="command line", operator_role=OperatorRole.SUPERADMIN)
 
 Result = TypeVar("Result")
 

@@ -40,6 +40,9 @@ from bursar.db.tables import (
 
 STAFF: Final = ("operator", "token", "cli", "database")
 
+OPERATORS: Final = ("operator_id", "operator_token_id")
+"""Which of them it was, is told nobody."""
+
 USAGE_HIDDEN: Final = frozenset(
     {
         "wallet_id",
@@ -76,7 +79,7 @@ def of_organisation(organisation_id: UUID) -> list[File]:
     return [
         File(name="organisation", question=own(organisation, "outcome_policy", column="id")),
         File(name="members", question=_members(organisation_id)),
-        File(name="invitations", question=own(invitation)),
+        File(name="invitations", question=own(invitation, *OPERATORS)),
         File(name="teams", question=own(team)),
         File(name="projects", question=own(project)),
         File(name="member_limits", question=own(member_limit)),
@@ -104,7 +107,7 @@ def of_person(user_id: UUID, email: str) -> list[File]:
         File(name="memberships", question=_memberships(user_id)),
         File(name="sessions", question=_rows(session, {"user_id": user_id})),
         File(name="linked_identities", question=_rows(linked_identity, {"user_id": user_id})),
-        File(name="invitations", question=_rows(invitation, {"email": email}, "invited_by")),
+        File(name="invitations", question=_rows(invitation, {"email": email}, "invited_by", *OPERATORS)),
         File(name="mails", question=_rows(mail, {"recipient": email}, "intent", "claim", "server", "said")),
         File(name="changes_by_me", question=_audit_by(user_id)),
         File(name="changes_of_me", question=_audit_about(user_id)),

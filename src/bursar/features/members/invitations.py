@@ -4,6 +4,7 @@ The mail's link is the only place where the token is; its hash is kept. Whoever 
 with the address that was invited, so that a forwarded or stolen mail lets nobody in.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
@@ -12,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bursar.core.messages import Language
-from bursar.core.permissions import MemberRole, Permission
+from bursar.core.permissions import MemberRole, Permission, operator_may
 from bursar.core.webhooks import EventType
 from bursar.db.engine import ReadSession, Transaction
 from bursar.features.members import queries
@@ -31,6 +32,7 @@ from bursar.rest.mails import Invite, ask_for_mail
 from bursar.rest.paging import Page, PageAsked, cut_page, uuid_key
 from bursar.rest.problems import Conflict, Forbidden, NotFound, Refusal
 from bursar.rest.secret_text import Issued, digest_of, issue
+from bursar.rest.throttles import mail_to, throttle
 
 TOKEN_PREFIX: Final = "bursar_inv_"  # noqa: S105 - public: it lets scanners recognise a leaked token
 LIFE: Final = timedelta(days=7)
@@ -101,6 +103,7 @@ async def invite(
 
     Raises:
         RoleNotGiven, OwnerMissing, OrganisationClosed, TooManyMembers, AlreadyMember, InvitedTooOften
+        TooManyTries: whoever has this address was mailed too often, by all of us together.
     """
     now = control.edge.now()
     standing = await stand(tx, organisation_id, calling, Permission.MEMBERS_MANAGE)
@@ -111,6 +114,7 @@ async def invite(
         raise AlreadyMember
     before = await queries.open_invitation_to(tx, organisation_id, wanted.email)
     await _check_pace(tx, organisation_id, now, sent_at=None if before is None else before["sent_at"])
+    await throttle(control, [mail_to(wanted.email)])  # last, so that only what would be mailed counts
     await queries.revoke_open(tx, organisation_id, now, email=wanted.email)
     issued, invitation_id = issue(TOKEN_PREFIX), control.edge.new_id()
     await queries.insert_invitation(
@@ -121,7 +125,7 @@ async def invite(
             "email": wanted.email,
             "role": wanted.role,
             "token_hash": issued.digest,
-            "invited_by": calling.user_id if standing.role is not None else None,
+            **_giver(standing, calling),
             "created_at": now,
             "sent_at": now,
             "expires_at": now + LIFE,
@@ -138,6 +142,7 @@ async def resend(
 
     Raises:
         InvitationNotFound, InvitationEnded, RoleNotGiven, OwnerMissing, OrganisationClosed, InvitedTooOften
+        TooManyTries: as `invite`.
     """
     now = control.edge.now()
     standing = await stand(tx, organisation_id, calling, Permission.MEMBERS_MANAGE)
@@ -147,10 +152,11 @@ async def resend(
         standing.check_may_give(role)
     await check_place(tx, standing, role)
     await _check_pace(tx, organisation_id, now, sent_at=row["sent_at"])
+    await throttle(control, [mail_to(row["email"])])
     issued = issue(TOKEN_PREFIX)
     changes = {
         "token_hash": issued.digest,
-        "invited_by": calling.user_id if standing.role is not None else None,
+        **_giver(standing, calling),
         "sent_at": now,
         "sent_count": row["sent_count"] + 1,
         "expires_at": now + LIFE,
@@ -216,10 +222,8 @@ async def accept(tx: Transaction, token: str, *, calling: Caller, now: datetime)
 
 async def _join(tx: Transaction, place: Standing, row: sa.RowMapping, user_id: UUID, now: datetime) -> Joined:
     organisation_id, role = place.organisation_id, MemberRole(row["role"])
-    if row["invited_by"] is not None:
-        giver = await queries.role_of(tx, organisation_id, row["invited_by"])
-        if not may_invite(giver, role):
-            raise InvitationInvalid
+    if not await _still_given(tx, row, role, now):
+        raise InvitationInvalid
     if role is MemberRole.OWNER and await queries.owner_of(tx, organisation_id) is not None:
         raise InvitationInvalid
     if await queries.role_of(tx, organisation_id, user_id) is not None:
@@ -231,6 +235,29 @@ async def _join(tx: Transaction, place: Standing, row: sa.RowMapping, user_id: U
     await queries.insert_member(tx, organisation_id, user_id, role, now)
     await tell(tx, EventType.MEMBER_JOINED, organisation_id, now, user_id=str(user_id), role=role.value)
     return Joined(organisation_id=organisation_id, user_id=user_id, role=role, joined_at=now)
+
+
+def _giver(standing: Standing, calling: Caller) -> Mapping[str, UUID | None]:
+    """Who answers for it: a member, an operator or his token; nobody for the command line."""
+    is_member = standing.role is not None
+    return {
+        "invited_by": calling.user_id if is_member else None,
+        "operator_id": None if is_member else calling.user_id,
+        "operator_token_id": None if is_member else calling.token_id,
+    }
+
+
+async def _still_given(tx: Transaction, row: sa.RowMapping, role: MemberRole, now: datetime) -> bool:
+    """Whether its giver could give it today."""
+    if row["invited_by"] is not None:
+        return may_invite(await queries.role_of(tx, row["organisation_id"], row["invited_by"]), role)
+    if row["operator_id"] is not None:
+        operator = await queries.operator_role(tx, row["operator_id"])
+    elif row["operator_token_id"] is not None:
+        operator = await queries.token_role(tx, row["operator_token_id"], now)
+    else:
+        return True  # whoever was at the command line needed no role
+    return operator_may(operator, Permission.MEMBERS_MANAGE)
 
 
 async def list_invitations(

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bursar.core.permissions import MemberRole
+from bursar.core.permissions import MemberRole, OperatorRole
 from bursar.db.engine import ReadSession, Transaction
-from bursar.db.tables import app_user, invitation, membership, organisation
+from bursar.db.tables import app_user, invitation, membership, operator_token, organisation
 
 _MEMBER = sa.select(
     membership.c.user_id,
@@ -175,8 +175,31 @@ async def open_invitation_to(tx: Transaction, organisation_id: UUID, email: str)
 
 
 async def invitation_by_digest(read: ReadSession | Transaction, digest: bytes) -> sa.RowMapping | None:
-    """Whatever became of it."""
-    return (await read.execute(_INVITATION.where(invitation.c.token_hash == digest))).mappings().one_or_none()
+    """Whatever became of it; with which operator gave it."""
+    question = _INVITATION.add_columns(invitation.c.operator_id, invitation.c.operator_token_id).where(
+        invitation.c.token_hash == digest
+    )
+    return (await read.execute(question)).mappings().one_or_none()
+
+
+async def operator_role(tx: Transaction, user_id: UUID) -> OperatorRole | None:
+    """What he is to the installation, if his account is open."""
+    question = sa.select(app_user.c.operator_role).where(
+        app_user.c.id == user_id, app_user.c.status == "active"
+    )
+    role = (await tx.execute(question)).scalar_one_or_none()
+    return None if role is None else OperatorRole(role)
+
+
+async def token_role(tx: Transaction, token_id: UUID, now: datetime) -> OperatorRole | None:
+    """What an operator's token may, if it still opens something."""
+    question = sa.select(operator_token.c.role).where(
+        operator_token.c.id == token_id,
+        operator_token.c.revoked_at.is_(None),
+        sa.or_(operator_token.c.expires_at.is_(None), operator_token.c.expires_at > now),
+    )
+    role = (await tx.execute(question)).scalar_one_or_none()
+    return None if role is None else OperatorRole(role)
 
 
 async def invitations_before(

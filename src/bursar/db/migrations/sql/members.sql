@@ -30,7 +30,7 @@ CREATE CONSTRAINT TRIGGER has_owner AFTER INSERT OR UPDATE OR DELETE ON membersh
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION bursar_check_owner();
 
 -- token_hash: SHA-256 of what the mail's link ends in; sending again makes a new one. sent_count: mails asked for.
--- invited_by: NULL for an operator's token.
+-- Who gave it, and must be able to when it is accepted: a member, an operator or his token; none: the command line.
 CREATE TABLE invitation (
     id uuid PRIMARY KEY,
     organisation_id uuid NOT NULL REFERENCES organisation (id),
@@ -38,6 +38,8 @@ CREATE TABLE invitation (
     role text NOT NULL CHECK (role IN ('owner', 'admin', 'billing', 'developer', 'viewer')),
     token_hash bytea NOT NULL CHECK (octet_length(token_hash) = 32),
     invited_by uuid REFERENCES app_user (id),
+    operator_id uuid REFERENCES app_user (id),
+    operator_token_id uuid REFERENCES operator_token (id),
     created_at timestamptz NOT NULL,
     sent_at timestamptz NOT NULL,
     sent_count integer NOT NULL DEFAULT 1 CHECK (sent_count > 0),
@@ -46,6 +48,7 @@ CREATE TABLE invitation (
     accepted_by uuid REFERENCES app_user (id),
     revoked_at timestamptz,
     CONSTRAINT invitation_token_hash_key UNIQUE (token_hash),
+    CONSTRAINT invitation_one_giver CHECK (num_nonnulls(invited_by, operator_id, operator_token_id) <= 1),
     CONSTRAINT invitation_one_end CHECK (accepted_at IS NULL OR revoked_at IS NULL),
     CONSTRAINT invitation_accepted_by CHECK ((accepted_at IS NULL) = (accepted_by IS NULL))
 );
@@ -54,6 +57,8 @@ CREATE UNIQUE INDEX invitation_open_key ON invitation (organisation_id, email)
     WHERE accepted_at IS NULL AND revoked_at IS NULL;
 CREATE INDEX invitation_organisation_id_idx ON invitation (organisation_id, sent_at);
 CREATE INDEX invitation_invited_by_idx ON invitation (invited_by) WHERE invited_by IS NOT NULL;
+CREATE INDEX invitation_operator_id_idx ON invitation (operator_id) WHERE operator_id IS NOT NULL;
+CREATE INDEX invitation_operator_token_id_idx ON invitation (operator_token_id) WHERE operator_token_id IS NOT NULL;
 CREATE INDEX invitation_accepted_by_idx ON invitation (accepted_by) WHERE accepted_by IS NOT NULL;
 
 -- Accepted or withdrawn is for good; only whom it named may be forgotten.
@@ -74,7 +79,8 @@ CREATE TRIGGER ended BEFORE UPDATE ON invitation
 SELECT bursar_make_tenant('invitation');
 GRANT SELECT (id, organisation_id, email, role, invited_by, created_at, sent_at, sent_count, expires_at, accepted_at,
     accepted_by, revoked_at), INSERT,
-    UPDATE (token_hash, role, invited_by, sent_at, sent_count, expires_at, revoked_at) ON invitation
+    UPDATE (token_hash, role, invited_by, operator_id, operator_token_id, sent_at, sent_count, expires_at, revoked_at)
+    ON invitation
     TO bursar_api, bursar_operator;
 GRANT SELECT, UPDATE (accepted_at, accepted_by) ON invitation TO bursar_accounts;
 GRANT SELECT (id, organisation_id, email, role, invited_by, created_at, sent_at, sent_count, expires_at, accepted_at,
