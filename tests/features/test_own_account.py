@@ -172,6 +172,24 @@ class TestAddresses:
         assert await story.said("/auth/email-change/confirm", {"token": token}) == "409 email_taken"
         assert (await me(story))["id"] == str(person)
 
+    @pytest.mark.usefixtures("person")
+    @pytest.mark.parametrize("way", ["changed", "reset"])
+    async def test_do_not_change_when_the_password_did_before_the_link_was_mailed(
+        self, story: Story, way: str
+    ) -> None:
+        """A thief asked for it, and the owner was quicker than the worker."""
+        await story.signed_in()
+        await story.done("/auth/password-reset", {"email": EMAIL})
+        link = await story.token("reset_password")
+        thiefs = {"email": "thief@lighthouse.example", "current_password": PASSWORD}
+        await story.done("/me/email", thiefs, **browser(story))
+        if way == "changed":
+            new = {"current_password": PASSWORD, "password": NEW_PASSWORD}
+            await story.done("/me/password", new, **browser(story))
+        else:
+            await story.done("/auth/password-reset/confirm", {"token": link, "password": NEW_PASSWORD})
+        assert await story.mails("change_email") == []
+
 
 class TestSecondFactor:
     async def test_is_set_up_by_a_code_of_the_authenticator(self, story: Story, person: UUID) -> None:

@@ -11,7 +11,8 @@ from bursar.core.messages import Language
 from bursar.core.permissions import OperatorRole
 from bursar.db.engine import ReadSession, Transaction
 from bursar.features.accounts import queries
-from bursar.features.accounts.tasks import LINK_PREFIX, reset_token
+from bursar.features.accounts.passwords import LINK_PREFIX
+from bursar.features.accounts.tasks import reset_token
 from bursar.rest.access_tokens import rotate, withdraw
 from bursar.rest.account_opening import EmailTaken
 from bursar.rest.control import Control

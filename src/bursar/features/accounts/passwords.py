@@ -1,5 +1,6 @@
 """Forgotten and changed passwords, changed mail addresses."""
 
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -16,7 +17,7 @@ from bursar.rest.captured_domains import check_may_move
 from bursar.rest.control import Control
 from bursar.rest.mail_domains import check_domain
 from bursar.rest.proofs import prove
-from bursar.rest.secret_text import digest_of
+from bursar.rest.secret_text import digest_of, issue
 from bursar.rest.sign_ins import end_sessions
 from bursar.rest.throttles import Try, throttle
 from bursar.rest.visits import Visit
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 RESET_WANTED: Final = "accounts.reset_wanted"
 EMAIL_CHANGE_WANTED: Final = "accounts.email_change_wanted"
+LINK_PREFIX: Final = "bursar_link_"
+EMAIL_LIFE: Final = timedelta(hours=24)
 
 
 async def reset(control: Control, token: str, password: str, visit: Visit) -> None:
@@ -71,6 +74,8 @@ async def change_password(control: Control, calling: Caller, asked: PasswordChan
 async def want_email(control: Control, calling: Caller, asked: EmailChange) -> None:
     """Have a link sent to the new address; nothing changes before it is followed.
 
+    The link's row is there at once, so that a new password voids it also before it is mailed.
+
     Raises:
         EmailRefused, PasswordWrong, SignInAgain, TooManyTries, PasswordsBusy
         SingleSignOnRequired: his organisation wants him to sign in there, and so would he get around it.
@@ -81,11 +86,20 @@ async def want_email(control: Control, calling: Caller, asked: EmailChange) -> N
     await throttle(control, [Try("mail_to", email, MAILS_PER_HOUR, MAILS_AT_ONCE)])
     async with control.database.transaction(accounts=True, actor=calling.as_actor()) as tx:
         await check_may_move(tx, calling.id, email)
-        payload = {
-            "user_id": str(calling.id),
-            "email": email,
-            "public_url": control.policy.public_url,
-        }
+        token_id = control.edge.new_id()
+        await queries.insert_token(
+            tx,
+            {
+                "id": token_id,
+                "user_id": calling.id,
+                "purpose": "change_email",
+                "token_hash": issue(LINK_PREFIX).digest,  # nobody's: the worker makes the link that it mails
+                "email": email,
+                "created_at": now,
+                "expires_at": now + EMAIL_LIFE,
+            },
+        )
+        payload = {"token_id": str(token_id), "public_url": control.policy.public_url}
         await publish(tx, EMAIL_CHANGE_WANTED, payload, now=now)
 
 

@@ -263,6 +263,21 @@ async def insert_token(tx: Transaction, row: Mapping[str, Any]) -> None:
     await tx.execute(sa.insert(one_time_token).values(**row))
 
 
+async def put_link(tx: Transaction, token_id: UUID, token_hash: bytes, now: datetime) -> sa.RowMapping | None:
+    """Give a row its link. None: it was voided or has expired before there was one."""
+    linked = (
+        sa.update(one_time_token)
+        .where(
+            one_time_token.c.id == token_id,
+            one_time_token.c.used_at.is_(None),
+            one_time_token.c.expires_at > now,
+        )
+        .values(token_hash=token_hash)
+        .returning(one_time_token.c.user_id, one_time_token.c.email, one_time_token.c.expires_at)
+    )
+    return (await tx.execute(linked)).mappings().one_or_none()
+
+
 async def pending_token(
     read: ReadSession, token_hash: bytes, purpose: Purpose, now: datetime
 ) -> sa.RowMapping | None:

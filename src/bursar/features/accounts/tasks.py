@@ -19,7 +19,7 @@ from bursar.db.ledger import Booking, NewLot, top_up
 from bursar.db.outbox import Event, Handler
 from bursar.db.tables import one_time_token, session, sign_up
 from bursar.features.accounts import queries
-from bursar.features.accounts.passwords import EMAIL_CHANGE_WANTED, RESET_WANTED
+from bursar.features.accounts.passwords import EMAIL_CHANGE_WANTED, LINK_PREFIX, RESET_WANTED
 from bursar.features.accounts.sign_ups import SIGNED_UP, VERIFICATION_WANTED
 from bursar.rest.account_opening import TRIAL_CREDIT
 from bursar.rest.edge import Edge
@@ -28,9 +28,7 @@ from bursar.rest.secret_text import issue
 
 log = structlog.get_logger(__name__)
 
-LINK_PREFIX: Final = "bursar_link_"
 RESET_LIFE: Final = timedelta(hours=1)
-EMAIL_LIFE: Final = timedelta(hours=24)
 KEPT_FOR: Final = timedelta(days=90)
 """Spent and expired sign-ups, links and sign-ins, for whoever looks into abuse."""
 
@@ -79,32 +77,23 @@ class Mails:
         await self._send_reset(tx, event, event.payload["email"])
 
     async def email_change_wanted(self, tx: Transaction, event: Event) -> None:
-        email = event.payload["email"]
-        await queries.forget_event(tx, event.id)
+        now, issued = self._edge.now(), issue(LINK_PREFIX)
+        token = await queries.put_link(tx, UUID(event.payload["token_id"]), issued.digest, now)
+        if token is None:
+            log.info("account.email_change_void", event_id=event.id)
+            return
+        email = token["email"]
         if await queries.address_is_taken(tx, email):
             log.info("account.address_taken", event_id=event.id)
             return
-        person = await queries.addressee(tx, UUID(event.payload["user_id"]))
+        person = await queries.addressee(tx, token["user_id"])
         if person is None or person["status"] != "active":
             log.info("account.gone", event_id=event.id)
             return
-        now, issued = self._edge.now(), issue(LINK_PREFIX)
-        await queries.insert_token(
-            tx,
-            {
-                "id": self._edge.new_id(),
-                "user_id": person["id"],
-                "purpose": "change_email",
-                "token_hash": issued.digest,
-                "email": email,
-                "created_at": now,
-                "expires_at": now + EMAIL_LIFE,
-            },
-        )
         values = ChangeEmail(
             link=_link(event, "confirm-email", issued.secret),
             new_email=email,
-            expires_at=now + EMAIL_LIFE,
+            expires_at=token["expires_at"],
             name=person["name"] or None,
         )
         await ask_for_mail(
