@@ -114,7 +114,7 @@ async def invite(
         raise AlreadyMember
     before = await queries.open_invitation_to(tx, organisation_id, wanted.email)
     await _check_pace(tx, organisation_id, now, sent_at=None if before is None else before["sent_at"])
-    await throttle(control, [mail_to(wanted.email)])  # last, so that only what would be mailed counts
+    await _check_mailbox(control, wanted.email)
     await queries.revoke_open(tx, organisation_id, now, email=wanted.email)
     issued, invitation_id = issue(TOKEN_PREFIX), control.edge.new_id()
     await queries.insert_invitation(
@@ -152,7 +152,7 @@ async def resend(
         standing.check_may_give(role)
     await check_place(tx, standing, role)
     await _check_pace(tx, organisation_id, now, sent_at=row["sent_at"])
-    await throttle(control, [mail_to(row["email"])])
+    await _check_mailbox(control, row["email"])
     issued = issue(TOKEN_PREFIX)
     changes = {
         "token_hash": issued.digest,
@@ -333,6 +333,17 @@ async def _check_pace(
     day = timedelta(days=1)
     if await queries.mails_since(tx, organisation_id, now - day) >= MAILS_PER_DAY_MAX:
         raise InvitedTooOften(day)
+
+
+async def _check_mailbox(control: Control, email: str) -> None:
+    """Asked last, so that only what would be mailed counts.
+
+    Within the transaction, by way of exception: only there it is known whom a repeated mail goes to, and the
+    counter answers at once or is left alone after `redis_timeout_ms`.
+
+    Raises `TooManyTries`.
+    """
+    await throttle(control, [mail_to(email)])
 
 
 def status_of(row: sa.RowMapping, now: datetime) -> InvitationStatus:
