@@ -43,6 +43,7 @@ EXCEPTIONS = {
     "process": "the gateways' own lives",
     "data_export_piece": "the bytes of an archive; that it was asked for and made is logged",
     "mail_refusal": "whoever has the link of a mail refuses more of them; the row itself is the record",
+    "trial_given": "hashes of addresses; the credit is in the ledger",
     "sign_up": "a stranger's wish; whom it makes is logged",
     "usage": "facts; append-only but for the stamp of their posting",
     "usage_mark": "a running stream's progress",

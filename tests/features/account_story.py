@@ -56,7 +56,7 @@ class Story:
             rows = connection.execute(
                 "SELECT payload FROM outbox WHERE topic = 'mail' ORDER BY id"
             ).fetchall()
-        return [payload for (payload,) in rows if payload["template"] == template]
+        return [payload for (payload,) in rows if payload.get("template") == template]
 
     async def token(self, template: str) -> str:
         """The end of the link in the newest mail of a kind."""

@@ -1,6 +1,8 @@
 """From a stranger's sign-up to a working key, and what keeps others out."""
 
 import asyncio
+import hashlib
+import hmac
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -20,6 +22,7 @@ from bursar.rest.control import Control, SignUpPolicy
 from scratch_database import ScratchDatabase
 
 DAY_MS = 86_400_000
+KEY = bytes(range(32))
 THIEFS = "my own cat sleeps under stairs"
 
 
@@ -113,6 +116,47 @@ class TestSignUp:
         assert (len(row[0]), row[1]) == (32, None)
         assert stored is not None
         assert stored[0].startswith("$argon2id$v=19$m=8,t=1,p=1$")
+
+
+async def balance_of(story: Story, opened: Any) -> str:
+    await story.work()
+    await story.signed_in()
+    wallet = await story.http.get(f"/api/v1/organisations/{opened['organisation_id']}/wallet")
+    return str(wallet.json()["balance"])
+
+
+class TestTrialCredit:
+    async def test_is_given_once_to_an_address_that_accounts_leave(
+        self, control: Control, database: ScratchDatabase
+    ) -> None:
+        story = under(control, database, trial_credit=Decimal("5.00"))
+        assert await balance_of(story, await story.opened()) == "5.00"
+        for moved in ("moved@harbour.example", "again@harbour.example"):
+            with psycopg.connect(database.url, autocommit=True) as connection:
+                connection.execute("UPDATE app_user SET email = %s WHERE email = %s", [moved, EMAIL])
+            other = story.elsewhere()
+            assert Decimal(await balance_of(other, await other.opened())) == 0
+
+    async def test_keeps_a_keyed_hash_of_the_address_which_outlives_the_person(
+        self, control: Control, database: ScratchDatabase
+    ) -> None:
+        story = under(control, database, trial_credit=Decimal("5.00"))
+        opened = await story.opened()
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute("SELECT bursar_erase_user(%s, now())", [opened["user_id"]])
+            ((kept,),) = connection.execute("SELECT address_hash FROM trial_given").fetchall()
+        assert len(kept) == 32
+        unkeyed, plainly_keyed = hashlib.sha256(EMAIL.encode()), hmac.new(KEY, EMAIL.encode(), "sha256")
+        assert kept not in {unkeyed.digest(), plainly_keyed.digest()}
+        again = story.elsewhere()
+        assert Decimal(await balance_of(again, await again.opened())) == 0
+
+    async def test_is_not_used_up_where_none_is_given(
+        self, control: Control, database: ScratchDatabase
+    ) -> None:
+        await under(control, database).opened()
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            assert connection.execute("SELECT count(*) FROM trial_given").fetchone() == (0,)
 
 
 class TestTwoSignUpsOfOneAddress:

@@ -5,6 +5,7 @@ authenticated, so a later form cannot be taken for this one. Random nonces are s
 (NIST SP 800-38D §8.3), far more than there will ever be credentials.
 """
 
+import hmac
 import os
 from typing import Final
 
@@ -30,10 +31,18 @@ class SecretBox:
         if len(key) != KEY_BYTES:
             raise ValueError(f"a sealing key has {KEY_BYTES} bytes, not {len(key)}")
         self._cipher = AESGCM(key)
+        self._key = key
 
     def seal(self, plaintext: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
         return VERSION + nonce + self._cipher.encrypt(nonce, plaintext, VERSION)
+
+    def mark(self, purpose: bytes, content: bytes) -> bytes:
+        """HMAC-SHA-256: the same for the same content, and nothing to who has not the key.
+
+        `purpose`: makes a key of its own of this one, so that marks of one are none of another.
+        """
+        return hmac.digest(hmac.digest(self._key, purpose, "sha256"), content, "sha256")
 
     def open(self, sealed: bytes) -> bytes:
         """Give back what was sealed.

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.postgresql import insert
 
 from bursar.core.messages import Language
@@ -17,15 +18,18 @@ from bursar.core.permissions import MemberRole
 from bursar.db.engine import Transaction
 from bursar.db.outbox import publish
 from bursar.db.projects import default_project
-from bursar.db.tables import api_key, app_user, membership, organisation, wallet
+from bursar.db.tables import api_key, app_user, membership, organisation, trial_given, wallet
 from bursar.rest.control import Control
 from bursar.rest.mails import Welcome, ask_for_mail
 from bursar.rest.problems import Conflict
 from bursar.rest.secret_text import issue
 
+log = structlog.get_logger(__name__)
+
 TRIAL_CREDIT: Final = "trial_credit"
 """Event: a new organisation gets what the settings give. The worker books it; accounts see no money."""
 
+TRIAL_PURPOSE: Final = b"bursar trial credit"
 STARTER_KEY_NAME: Final = "starter"
 
 
@@ -128,7 +132,7 @@ async def open_organisation(
         )
     )
     opened = Opened(organisation_id=opened_id, wallet_id=wallet_id, key_id=key_id, secret=issued.secret)
-    await _give_trial(tx, control, opened)
+    await _give_trial(tx, control, opened, person.email)
     welcome = Welcome(organisation=name, link=control.policy.public_url)
     await ask_for_mail(
         tx,
@@ -142,11 +146,17 @@ async def open_organisation(
     return opened
 
 
-async def _give_trial(tx: Transaction, control: Control, opened: Opened) -> None:
+async def _give_trial(tx: Transaction, control: Control, opened: Opened, email: str) -> None:
     wanted = control.policy.sign_up
     amount = parse_amount(str(wanted.trial_credit), wanted.currency)
     if amount <= 0:
         return  # the operator gives none
+    mark = control.seal.mark(TRIAL_PURPOSE, email.encode())
+    row = {"address_hash": mark, "given_at": control.edge.now()}
+    noted = insert(trial_given).values(row).on_conflict_do_nothing().returning(sa.true())
+    if (await tx.execute(noted)).one_or_none() is None:
+        log.info("trial_credit.given_before", organisation_id=str(opened.organisation_id))
+        return
     payload = {
         "wallet_id": str(opened.wallet_id),
         "lot_id": str(control.edge.new_id()),

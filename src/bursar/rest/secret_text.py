@@ -13,10 +13,14 @@ VISIBLE_LENGTH = 13
 
 
 class Seal(Protocol):
-    """Encrypts what must be readable again, such as provider credentials (`bursar.db.secrets`)."""
+    """Encrypts what must be readable again, such as provider credentials (`bursar.db.secrets`).
+
+    `mark`: of what must be known again but never read.
+    """
 
     def seal(self, plaintext: bytes) -> bytes: ...
     def open(self, sealed: bytes) -> bytes: ...
+    def mark(self, purpose: bytes, content: bytes) -> bytes: ...
 
 
 class Issued(NamedTuple):

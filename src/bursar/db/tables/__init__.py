@@ -1,7 +1,14 @@
 """SQLAlchemy's picture of the tables, kept in step with the migrations by `alembic check`."""
 
 from bursar.db.tables.abuse import abuse_hour, abuse_mark, abuse_suspect, card_fingerprint
-from bursar.db.tables.accounts import one_time_token, recovery_code, session, sign_up, signing_key
+from bursar.db.tables.accounts import (
+    one_time_token,
+    recovery_code,
+    session,
+    sign_up,
+    signing_key,
+    trial_given,
+)
 from bursar.db.tables.audit import audit_entry
 from bursar.db.tables.columns import metadata
 from bursar.db.tables.control import (
@@ -105,6 +112,7 @@ __all__ = [
     "sso_domain",
     "stored_response",
     "team",
+    "trial_given",
     "usage",
     "usage_mark",
     "usage_month",

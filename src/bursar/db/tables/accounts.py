@@ -68,6 +68,13 @@ sign_up = sa.Table(
     sa.Index("sign_up_expires_at_idx", "expires_at"),
 )
 
+trial_given = sa.Table(
+    "trial_given",
+    metadata,
+    sa.Column("address_hash", BYTEA, primary_key=True),
+    moment("given_at"),
+)
+
 one_time_token = sa.Table(
     "one_time_token",
     metadata,
