@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import uvloop
-from tls_world import TlsWorld
 from upstream_client import Client, Making
 
 from bursar.adapters.upstream.aiohttp_client import AiohttpUpstream
 from bursar.adapters.upstream.direct import DirectUpstream
+from tls_world import TlsWorld
 
 CLIENTS: dict[str, type[DirectUpstream | AiohttpUpstream]] = {
     "direct": DirectUpstream,

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from raw_server import CHUNKED, Peer, RawServer, Script, chunked, head, serving, until
-from tls_world import TlsWorld
 from upstream_client import Client, Making
 
 from bursar.adapters.upstream import Answer, Timeouts, UpstreamError
+from tls_world import TlsWorld
 
 HANG_UP_S = 0.1
 MEBIBYTE = 2**20
