@@ -14,6 +14,7 @@ from server_fixtures import OPERATOR_TOKEN, add_operator_token, assert_clean, ma
 from bursar.db.embedded import EmbeddedPostgres
 from bursar.simulator import Simulator, SimulatorSettings, in_thread
 
+NOBODY_WAITS_FOR = ("BURSAR_MAIL_EVERY_MS", "BURSAR_WEBHOOKS_EVERY_MS", "BURSAR_SEAL_EVERY_MS")
 TEMPLATE = "bursar_template"  # made by the fixture `postgres`
 
 
@@ -49,6 +50,7 @@ def server(server_database: str, tmp_path_factory: pytest.TempPathFactory) -> It
         "BURSAR_DATABASE_URL": server_database,
         "BURSAR_DATA_DIR": str(folder / "data"),
         "BURSAR_ROUNDS_MAX": "1",  # a failure is seen at once, not after the pause its provider asked for
+        **dict.fromkeys(NOBODY_WAITS_FOR, "10000"),
     }
     with running(folder, "serve", "--port", "0", settings=settings) as program:
         yield program
