@@ -77,7 +77,7 @@ bench-peers: $(READY) ## the same load on other gateways (needs wrk and Node >= 
 		|| { echo "make bench-peers needs Node 20 or newer; found: $$(node --version 2>/dev/null || echo none)" >&2; exit 1; }
 	@$(BIN)/python bench/peers.py $(ARGS)
 
-env-example: $(READY) ## write .env.example from src/bursar/settings.py
+env-example: $(READY) ## write .env.example from src/bursar/settings
 	@$(BIN)/python scripts/env_example.py
 
 openapi: $(READY) ## write docs/openapi.json from the API

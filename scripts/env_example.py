@@ -11,7 +11,7 @@ from generated import keep
 
 TARGET = Path(__file__).parent.parent / ".env.example"
 HEAD = """\
-# Every setting of Bursar with its default, made from src/bursar/settings.py by `make env-example`.
+# Every setting of Bursar with its default, made from src/bursar/settings by `make env-example`.
 # Copy to .env and change what you need; the environment wins over the file.
 """
 

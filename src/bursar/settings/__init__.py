@@ -13,10 +13,11 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from bursar.mail_settings import MailSettings
+from bursar.settings.mail import MailSettings
+from bursar.settings.people import PeopleSettings
 
 ENV_PREFIX = "BURSAR_"
 # Test and bench harnesses keep names of their own under these; they are not settings.
@@ -35,7 +36,7 @@ class SettingsInvalid(Exception):
     """The environment says something that cannot be; the message names the variable."""
 
 
-class Settings(MailSettings):
+class Settings(PeopleSettings, MailSettings):
     """All settings, frozen. `Settings.load()` is how entry points read them."""
 
     model_config = SettingsConfigDict(
@@ -87,7 +88,8 @@ class Settings(MailSettings):
     )
     metrics_for: str = Field(
         default="127.0.0.1, ::1",
-        description="Who may read /metrics without a key: addresses or networks, separated by commas.",
+        description="Who may read /metrics without a key: addresses or networks, separated by commas. Empty: "
+        "nobody, as is wise behind a proxy on this machine that adds no X-Forwarded-For.",
     )
     public_url: str = Field(
         default="http://localhost:8080",
@@ -104,13 +106,6 @@ class Settings(MailSettings):
         default=30_000, ge=0, description="How long a stopping server waits for answers under way."
     )
 
-    # People
-    organisations_per_person_max: int = Field(
-        default=5,
-        ge=0,
-        description="Organisations that one person may own; 0: only operators make organisations.",
-    )
-
     # Webhooks
     webhooks_to_loopback: bool = Field(
         default=False,
@@ -119,27 +114,6 @@ class Settings(MailSettings):
     webhooks_every_ms: int = Field(
         default=1_000, ge=10, description="Pause between rounds of sending webhooks."
     )
-
-    # Signing in elsewhere; redirect URI: <public URL>/api/v1/auth/providers/<google|github|discord>/callback
-    google_client_id: str = Field(default="", description="OAuth client for Google. Empty: no such button.")
-    google_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
-    github_client_id: str = Field(default="", description="OAuth app for GitHub. Empty: no such button.")
-    github_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
-    discord_client_id: str = Field(default="", description="Application for Discord. Empty: no such button.")
-    discord_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
-    sso_allow_loopback: bool = Field(
-        default=False,
-        description="For development: identity providers may be on this machine, without TLS.",
-    )
-
-    # Abuse
-    abuse_queue_score: int = Field(
-        default=30, ge=1, le=101, description="Score of docs/abuse-rules.md to show operators; 101: none."
-    )
-    abuse_suspend_score: int = Field(
-        default=80, ge=1, le=101, description="Score to suspend an organisation at once; 101: never."
-    )
-    abuse_every_ms: int = Field(default=MINUTE_MS, ge=10, description="Pause between looks for abuse.")
 
     # Keys and limits
     key_prefix: str = Field(
@@ -165,54 +139,6 @@ class Settings(MailSettings):
     )
     in_flight_max: int = Field(
         default=10_000, ge=1, description="Requests under way at once in one gateway process."
-    )
-
-    # Accounts
-    sign_up_open: bool = Field(default=True, description="Strangers may open an account by themselves.")
-    sign_up_currency: Literal["USD", "EUR", "CNY", "KRW", "JPY"] = Field(
-        default="USD", description="Currency of organisations that strangers open."
-    )
-    trial_credit: Decimal = Field(
-        default=Decimal(0),
-        ge=0,
-        description="Given to each of them once its mail address is verified, in major units (5 = USD 5).",
-    )
-    terms_version: str = Field(
-        default="1", min_length=1, max_length=50, description="Version of the terms that people accept."
-    )
-    privacy_version: str = Field(
-        default="1",
-        min_length=1,
-        max_length=50,
-        description="Version of the privacy notice that they accept.",
-    )
-    sign_ups_per_hour_per_network: int = Field(
-        default=20, ge=1, le=3_600, description="Most sign-ups from one IPv4 address or IPv6 /64."
-    )
-    sign_ups_per_hour_per_domain: int = Field(
-        default=60,
-        ge=1,
-        le=3_600,
-        description="Most sign-ups with mail addresses of one domain, but for the big mail providers.",
-    )
-    sign_up_refused_domains: str = Field(
-        default="",
-        description="Domains of mail addresses that may not sign up, besides the disposable ones known; "
-        "separated by commas.",
-    )
-    captcha: Literal["none", "hcaptcha", "turnstile"] = Field(
-        default="none", description="What strangers solve before they sign up: none, hcaptcha or turnstile."
-    )
-    captcha_site_key: str = Field(default="", description="Its public key, for the page.")
-    captcha_secret: SecretStr = Field(default=SecretStr(""), description="Its secret key.")
-    password_memory_kib: int = Field(
-        default=65_536,
-        ge=8,
-        le=1_048_576,
-        description="Memory of one argon2id password hash; four are made at once.",
-    )
-    password_passes: int = Field(
-        default=2, ge=1, le=100, description="Passes over that memory: more are slower for everybody."
     )
 
     # Providers
@@ -298,14 +224,6 @@ class Settings(MailSettings):
         default=5_000, ge=10, description="How often an open stream leaves a progress mark."
     )
 
-    # What people may ask of their data
-    erasure_grace_days: int = Field(
-        default=14, ge=0, le=365, description="Days in which the deletion of an account can be taken back."
-    )
-    export_life_days: int = Field(
-        default=7, ge=1, le=90, description="Days for which an archive of exported data can be downloaded."
-    )
-
     # The worker's rounds
     post_every_ms: int = Field(
         default=500, ge=10, le=1_000, description="Pause between postings of settled usage."
@@ -370,12 +288,6 @@ class Settings(MailSettings):
         if any(not ORIGIN.fullmatch(one) for one in networks_in(listed)):
             raise ValueError("must be origins such as https://console.example.com, separated by commas")
         return listed
-
-    @model_validator(mode="after")
-    def _captcha_is_whole(self) -> Self:
-        if self.captcha != "none" and not (self.captcha_site_key and self.captcha_secret.get_secret_value()):
-            raise ValueError("BURSAR_CAPTCHA also needs BURSAR_CAPTCHA_SITE_KEY and BURSAR_CAPTCHA_SECRET")
-        return self
 
     @classmethod
     def load(cls) -> Self:
