@@ -6,7 +6,7 @@ addresses on a list; whoever comes through a proxy that is not trusted is nobody
 
 from typing import Final
 
-from bursar.core.addresses import client_address
+from bursar.core.addresses import Networks, client_address
 from bursar.gateway.dialects import Asked, Dialect
 from bursar.gateway.errors import GatewayError
 from bursar.gateway.inbound import Inbound
@@ -14,6 +14,7 @@ from bursar.gateway.pipeline import refuse
 from bursar.gateway.runtime import Gateway
 
 FORWARDED: Final = b"x-forwarded-for"
+NOBODY: Final = Networks(())
 
 
 async def show_metrics(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: Asked) -> None:
@@ -28,10 +29,11 @@ async def show_metrics(gw: Gateway, inbound: Inbound, dialect: Dialect, asked: A
 
 
 def _is_neighbour(gw: Gateway, inbound: Inbound) -> bool:
-    peer = inbound.scope.get("client")
-    headers = inbound.scope["headers"]
-    address = client_address(peer[0] if peer else None, headers, gw.trusted_proxies)
-    nobody_between = peer is not None and address is not None and str(address) == peer[0]
-    if nobody_between and any(name == FORWARDED for name, _ in headers):
+    peer, headers = inbound.scope.get("client"), inbound.scope["headers"]
+    connected = client_address(peer[0] if peer else None, (), NOBODY)
+    if connected is None:
+        return False
+    if any(name == FORWARDED for name, _ in headers) and connected not in gw.trusted_proxies:
         return False  # somebody forwards without our knowing: the peer is a proxy, and says nothing
+    address = client_address(str(connected), headers, gw.trusted_proxies)
     return address is not None and address in gw.metrics_for

@@ -68,10 +68,10 @@ class ResponseCounts(ResponsesSurface):
         raw: Mapping[str, Any],
         attempt: Attempt,
         *,
-        stream: bool,
-        headers: Mapping[str, str],
+        stream: bool,  # noqa: ARG002 - a count is told whole
+        headers: Mapping[str, str],  # noqa: ARG002 - this dialect has none
     ) -> UpstreamRequest:
-        super().edit(raw, attempt, stream=stream, headers=headers)  # refuses what cannot be asked
+        refuse_unsupported(raw, self._rules, unknown_passes=True)
         prompt = {name: raw[name] for name in COUNTED if raw.get(name) is not None}
         prompt |= {"model": attempt.deployment.provider_model, "input": _readable(raw["input"])}
         return self._send(f"{PATH}/input_tokens", prompt, attempt)
